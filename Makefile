@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine: `make report` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= drocl-results
+PROFILE ?= quick
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env report verify figures test test-fast lint bench coverage clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/' | sort
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "drocl needs Python 3.11 or later; set PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+env: $(STAMP)  ## virtual environment with exact versions
+
+report: $(STAMP)  ## every claim and figure at PROFILE, then the page; prints its path
+	$(BIN)/drocl report --profile $(PROFILE) --out $(OUT)
+
+verify: $(STAMP)  ## every claim at PROFILE, compared with CLAIMS.md
+	$(BIN)/drocl verify --profile $(PROFILE) --out $(OUT) --check
+
+figures: $(STAMP)  ## every figure at PROFILE
+	$(BIN)/drocl figures --profile $(PROFILE) --out $(OUT)
+
+test: $(STAMP)  ## the whole test suite, slow tests included, with coverage of drocl
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-fast: $(STAMP)  ## without the slow tests, without coverage
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+bench: $(STAMP)  ## solver and population engine against cvxpy, as ratios in one run
+	$(BIN)/python benchmarks/dro.py
+	$(BIN)/python benchmarks/population.py
+
+clean:  ## remove the environment and the results
+	rm -rf $(VENV) $(OUT)
