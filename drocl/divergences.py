@@ -200,7 +200,8 @@ class JensenShannon(Divergence):
         def value(xp: Any, x: Array) -> Array:
             middle = xp.log1p(0.5 * (x - 1.0))
             near = 0.5 * (entropy_of_log(_log(xp, x)) - 2.0 * entropy_of_log(middle))
-            far = 0.5 * (xp.log1p(-1.0 / (x + 1.0)) * x - xp.log1p(x) + (x + 1.0) * math.log(2.0))
+            big = xp.where(x > 4.0, x, 4.0 * xp.ones_like(x))
+            far = 0.5 * (xp.log1p(-1.0 / (big + 1.0)) * big - xp.log1p(big) + (big + 1.0) * math.log(2.0))
             return xp.where(x > 4.0, far, near)
 
         return _on_support(value, t, math.inf)

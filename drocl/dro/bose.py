@@ -99,7 +99,7 @@ class Bose:
             moved = xp.abs(new - shift)
             shift = new
             scale = xp.where(centred, xp.max(xp.abs(u), axis=-1), xp.abs(shift))
-            if not bool(xp.any(moved > 4e-16 * scale)):
+            if not bool(xp.any(moved > 1e-10 * scale)):  # Newton: the next step would be its square
                 break
         return shift
 

@@ -121,7 +121,7 @@ class Rows:
 
     def _dot(self, a: Array, b: Array) -> Array:
         if isinstance(a, np.ndarray):
-            return np.einsum("ij,ij->i", a, b)
+            return np.vecdot(a, b)
         return self.xp.sum(a * b, axis=-1)
 
     def exp_into(self, u: Array) -> Array:

@@ -16,7 +16,7 @@ from drocl.dro.rows import Rows, column
 from drocl.dro.tilt import Point, Tilt
 
 Array = Any
-BLOCK = 1 << 16  # elements worked on at a time: they and their temporaries stay in the second-level cache
+BLOCK = 1 << 18  # elements worked on at a time: they and their temporaries stay in the second-level cache
 OUTPUTS = ("value", "multiplier", "normalizer", "radius", "excess")
 
 
@@ -242,7 +242,8 @@ class Curve:
         """Penalised form: the family's multiplier per unit of range, for the rows `index`."""
         xp = self.xp
         tau = self.problem.temperature * (self.zero + 1.0) * self.ready.lo_scale
-        if self.ready.any_dead and not self.is_js:
+        # a Renyi price needs no such factor: it cancels against the one of its carrier's radius
+        if self.ready.any_dead and not self.is_js and self.renyi is None:
             tau = tau * xp.exp((1.0 - self.family.k) * xp.log1p(-self.ready.dead))
         tau = tau * self.scale / self.rows.spread
         return tau if index is None else xp.take(tau, index)
@@ -269,7 +270,7 @@ class Curve:
         # past 1e300 only the argmax is left in double precision; the ball of a k near 0 or below may ask for more
         upper = xp.full_like(sigma, 1e300)
         proposal = self._by_radius(rows, target, ceiling, evaluate)
-        x, _ = increasing_root(xp, proposal, start, upper)
+        x, _ = increasing_root(xp, proposal, start, upper, settle=1e-9 if all_quick and self.family.k == 1.0 else 1e-10)
         return x, evaluate(rows, x), flag
 
     def _no_limit(self, rows: Rows) -> Array:
@@ -308,9 +309,10 @@ class Curve:
             part = cache["rows"]
             goal, high, left = (a if index is None else xp.take(a, index) for a in (target, upper_half, room))
             point = evaluate(part, x)
-            low = xp.log(point.radius / goal)
+            # moments of a tiny tilt can round to a radius of 0 or below it: far too small all the same
+            low = xp.where(point.radius > 0.0, xp.log(point.radius / goal), -xp.inf)
             jump = -low * point.radius / point.slope
-            newton = x * xp.exp(xp.where(xp.abs(jump) < 40.0, jump, 40.0 * xp.sign(jump)))
+            newton = x * xp.exp(xp.where(xp.abs(jump) < 4.0, jump, 4.0 * xp.sign(jump)))
             top = xp.log(left / point.slack)
             if k is None or k == 1.0:
                 climb = x - top * point.slack * x / point.slope

@@ -35,6 +35,11 @@ class Sorted:
         d, q, dead = (xp.take_along_axis(a, order, axis=-1) for a in (d, q, dead))
         return cls(xp, order, d, q, xp.cumulative_sum(q, axis=-1), dead)
 
+    @property
+    def rounding(self) -> float:
+        """Relative error of the running sum of masses, about."""
+        return 1e-15 * self.base.shape[-1] ** 0.5
+
     def restore(self, a: Array) -> Array:
         """Undo the sort."""
         return self.xp.take_along_axis(a, self.xp.argsort(self.order, axis=-1), axis=-1)
@@ -84,12 +89,13 @@ def _tv(problem: "Problem", ready: "Prepared") -> dict[str, Array]:
     top = (s.d == 0.0) & ~s.dead
     if problem.radius is not None:
         budget = column(problem.radius * (zero + 1.0))
-        # breakpoints meet the radius to rounding: snap, so that the right derivative is taken there
-        near = xp.abs(s.total - budget) <= 4e-16 * xp.maximum(s.total, budget)
-        moved = xp.where(near, s.base, xp.minimum(s.base, xp.maximum(budget - (s.total - s.base), none)))
+        moved = xp.minimum(s.base, xp.maximum(budget - (s.total - s.base), none))
+        # an atom is used up at a breakpoint that the radius meets to the rounding of the running sum: the right derivative
+        spent = xp.abs(s.total - budget) <= s.rounding * budget
     else:
         tau = problem.temperature * (zero + 1.0) * ready.lo_scale / ready.rows.spread
         moved = xp.where((-s.d > column(tau)) | s.dead, s.base, none)
+        spent = moved > 0.0
     moved = xp.where(top, none, moved)
     left = s.base - moved
     gained = xp.sum(moved, axis=-1)
@@ -98,7 +104,7 @@ def _tv(problem: "Problem", ready: "Prepared") -> dict[str, Array]:
     weights = xp.where(top, s.base * column(1.0 + gained / xp.where(top_mass > 0.0, top_mass, zero + 1.0)), left)
     value = xp.sum(weights * s.d, axis=-1)
     # the next atom to move is the lowest with something left
-    price = xp.max(xp.where((left > 0.0) & ~s.dead, -s.d, none), axis=-1)
+    price = xp.max(xp.where((left > 0.0) & ~spent & ~s.dead, -s.d, none), axis=-1)
     if problem.radius is not None:
         cost = price * gained
         dual = cost + _tv_dual(s, price)
@@ -130,11 +136,10 @@ def _cvar(problem: "Problem", ready: "Prepared") -> dict[str, Array]:
     level = problem.divergence.params["level"]
     zero = xp.zeros_like(ready.rows.highest)
     none = xp.zeros_like(s.base)
-    near = xp.abs(s.total - level) <= 4e-16
-    taken = xp.where(near, s.base, xp.minimum(s.base, xp.maximum(level - (s.total - s.base), none)))
+    taken = xp.minimum(s.base, xp.maximum(level - (s.total - s.base), none))
     if level >= 1.0:
         taken = s.base
-    used = taken > 0.0
+    used = taken > s.rounding * level
     weights = taken / level
     value = xp.sum(weights * s.d, axis=-1)
     var = xp.min(xp.where(used, s.d, none), axis=-1)  # the largest value at risk, so the least multiplier

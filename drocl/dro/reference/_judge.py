@@ -115,6 +115,8 @@ class Judge:
             interval, error = (low, high), max(low - alpha, alpha - high, 0.0) / max(low, 1e-300)
             if high > low and error <= self.tolerance:
                 alpha, beta = low, spare
+            elif not capped:
+                spare = float(c.g.max()) - 0.5 * alpha
         # the cap's conjugate is homogeneous, so any positive alpha does for its bound
         price = 1.0 if capped else alpha
         upper = c.bound(price, beta, radius)

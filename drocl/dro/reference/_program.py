@@ -38,9 +38,10 @@ class Recipe:
 
 def recipes(canonical: Canonical, penalised: bool, solver: str | None, options: Mapping[str, Any]) -> list[Recipe]:
     """Ways to try, in order; those of one solver if it is named."""
-    kind, form = canonical.kind, "price" if penalised else "ball"
+    kind = canonical.kind
+    form: Form = "price" if penalised else "ball"
     power = kind.k if isinstance(kind, Power) else 0.0
-    ways: list[tuple[str, str, Mapping[str, Any]]]
+    ways: list[tuple[Form, str, Mapping[str, Any]]]
     if kind.linear:
         ways = [(form, "highs", _HIGHS), (form, "clarabel", _TIGHT), (form, "scs", _SCS)]
     elif penalised or power <= 1.0:
@@ -51,7 +52,9 @@ def recipes(canonical: Canonical, penalised: bool, solver: str | None, options: 
         ways = [("norm", "clarabel", _TIGHT), (form, "clarabel", _TIGHT), ("norm", "scs", _SCS), (form, "scs", _SCS)]
         if power < 1.25:  # the norm is nearly linear there
             ways[:2] = ways[1::-1]
-    return [Recipe(f, s, {**o, **options}) for f, s, o in ways if s == (solver or s)]  # type: ignore[arg-type]
+    chosen = [Recipe(f, s, {**o, **options}) for f, s, o in ways if s == (solver or s)]
+    # given options can make two ways the same
+    return [way for place, way in enumerate(chosen) if way not in chosen[:place]]
 
 
 @dataclass(frozen=True)

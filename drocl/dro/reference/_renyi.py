@@ -149,6 +149,6 @@ def _polish(search: _Search, nodes: list[_Node], best: _Node) -> _Node:
         brentq(surplus, math.log(low), math.log(high), xtol=1e-10, rtol=1e-14, maxiter=40)
     except (ValueError, RuntimeError):
         return best
-    # differences of the objective below the gap are noise: among the rest the flattest is the best
-    near = [node for node in found if search.objective(node) >= search.objective(best) - 1e-12]
+    # differences of the objective below a node's gap are noise: among these nodes the flattest is the best
+    near = [node for node in found if search.objective(node) + node.answer.gap >= search.objective(best) - 1e-12]
     return min(near, key=lambda node: abs(search.surplus(node)))
