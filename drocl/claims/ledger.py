@@ -9,7 +9,7 @@ from typing import Any
 from drocl.results import write_atomically
 
 HEADER = ("claim", "source", "statement", "verdict", "control", "command")
-DIGITS = 3  # what another machine's rounding does not change
+DIGITS, MOST_DIGITS = 3, 9  # what another machine's rounding does not change
 _UNSAID = "not run"
 
 
@@ -133,7 +133,7 @@ def describe(row: Mapping[str, Any]) -> str:
         row: a row of a record.
 
     Returns:
-        Parameters, both sides, gap and what is allowed, to three digits.
+        Parameters, both sides, gap and what is allowed, to three digits; to more where two sides would look the same.
     """
     names = ", ".join(f"{name} = {_number(value)}" for name, value in row["params"].items())
     if row["role"] in ("attack", "control attack"):
@@ -141,8 +141,10 @@ def describe(row: Mapping[str, Any]) -> str:
     between = ""
     if row["interval"]:
         between = f", interval [{_number(row['interval'][0])}, {_number(row['interval'][1])}]"
+    lhs, rhs = row["lhs"], row["rhs"]
+    digits = next((n for n in range(DIGITS, MOST_DIGITS) if _number(lhs, n) != _number(rhs, n)), DIGITS)
     return (
-        f"{names or 'the one case'}: {_number(row['lhs'])} against {_number(row['rhs'])}, "
+        f"{names or 'the one case'}: {_number(lhs, digits)} against {_number(rhs, digits)}, "
         f"gap {_number(row['gap'])}{between}, allowed {_number(row['allowed'])}"
     )
 
@@ -197,7 +199,7 @@ def _unsettled(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["## Not settled", "", *(f"- `{entry['id']}`: {entry['verdict']} ({entry['reason']})" for entry in entries)]
 
 
-def _number(value: Any) -> str:
+def _number(value: Any, digits: int = DIGITS) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return str(value) if isinstance(value, int) else f"{value:.{DIGITS}g}"
+    return str(value) if isinstance(value, int) else f"{value:.{digits}g}"

@@ -93,3 +93,5 @@ def test_sampled_and_searched_rows_are_described():
     row = {"params": {}, "role": "claim", "interval": [0.1, 0.2], "lhs": 1, "rhs": "inf", "gap": 0.15, "allowed": True}
     assert ledger.describe(row) == "the one case: 1 against inf, gap 0.15, interval [0.1, 0.2], allowed True"
     assert ledger.describe({**row, "role": "attack"}).startswith("found by search: ")
+    assert "0.8081 against 0.8077" in ledger.describe({**row, "lhs": 0.80812, "rhs": 0.80774})
+    assert ": 1 against 1," in ledger.describe({**row, "lhs": 1.0, "rhs": 1.0 + 1e-12})
