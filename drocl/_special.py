@@ -39,7 +39,9 @@ def exp_remainder(u: Array) -> Array:
     xp = namespace(u)
     near = xp.abs(u) <= 0.5
     safe = xp.where(near, xp.ones_like(u), u)
-    return xp.where(near, _horner(xp.where(near, u, xp.zeros_like(u)), _EXP_TERMS), (xp.expm1(safe) / safe - 1.0) / safe)
+    return xp.where(
+        near, _horner(xp.where(near, u, xp.zeros_like(u)), _EXP_TERMS), (xp.expm1(safe) / safe - 1.0) / safe
+    )
 
 
 def log1p_remainder(v: Array) -> Array:

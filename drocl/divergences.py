@@ -191,9 +191,7 @@ class JensenShannon(Divergence):
 
     def __init__(self) -> None:
         half = 0.5 * math.log(2.0)
-        super().__init__(
-            "js", second_at_one=0.25, third_at_one=-0.375, slope_at_infinity=half, at_zero=half
-        )
+        super().__init__("js", second_at_one=0.25, third_at_one=-0.375, slope_at_infinity=half, at_zero=half)
 
     def phi(self, t: Array) -> Array:
         # h(t) - 2 h((t + 1) / 2) with h = t log t - t + 1: at most half of it cancels near t = 1
@@ -347,10 +345,30 @@ class Renyi(Divergence):
         a = self.order
         return as_float(radius, xp) if a == 1.0 else xp.log1p(a * (a - 1.0) * as_float(radius, xp)) / (a - 1.0)
 
-    def _not_phi(self, _: Array) -> Array:
-        raise TypeError("renyi is not a phi-divergence: it has no generator (see `carrier` for one with the same balls)")
+    def _not_phi(self) -> TypeError:
+        return TypeError(
+            "renyi is not a phi-divergence: it has no generator (see `carrier` for one with the same balls)"
+        )
 
-    phi = derivative = conjugate = conjugate_derivative = conjugate_second_derivative = _not_phi
+    def phi(self, t: Array) -> Array:
+        """Not defined."""
+        raise self._not_phi()
+
+    def derivative(self, t: Array) -> Array:
+        """Not defined."""
+        raise self._not_phi()
+
+    def conjugate(self, s: Array) -> Array:
+        """Not defined."""
+        raise self._not_phi()
+
+    def conjugate_derivative(self, s: Array) -> Array:
+        """Not defined."""
+        raise self._not_phi()
+
+    def conjugate_second_derivative(self, s: Array) -> Array:
+        """Not defined."""
+        raise self._not_phi()
 
     def between(self, q: Array, q0: Array, axis: int = -1) -> Array:
         """Renyi divergence of Q from Q0; see `Divergence.between`."""

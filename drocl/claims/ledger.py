@@ -171,7 +171,7 @@ def _findings(records: Sequence[Mapping[str, Any]]) -> list[str]:
         case = entry["counterexample"]
         repaired = repairs_of(entry["id"], records)
         lines += [f"- **{entry['title']}** (`{entry['id']}`; {entry['source']}).",
-                  f"  {describe(case)[0].upper()}{describe(case)[1:]}. `{case['command']}`",
+                  f"  Counterexample: {describe(case)}. `{case['command']}`",
                   *([f"  Repaired: {', '.join(f'`{name}`' for name in repaired)}."] if repaired else [])]  # fmt: skip
     return [*lines, ""]
 

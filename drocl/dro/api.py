@@ -188,7 +188,13 @@ class _Request:
 
     @classmethod
     def read(
-        cls, scores: Array, radius: Array | None, temperature: Array | None, divergence: Divergence, base: Array | None, dim: int
+        cls,
+        scores: Array,
+        radius: Array | None,
+        temperature: Array | None,
+        divergence: Divergence,
+        base: Array | None,
+        dim: int,
     ) -> "_Request":
         if not isinstance(divergence, Divergence):
             raise ValueError(f"divergence={divergence!r} must be a name or an object of drocl.divergences.get")
@@ -199,7 +205,9 @@ class _Request:
         if native.ndim == 0:
             raise ValueError("scores must have at least one axis, got a number")
         if not -native.ndim <= dim < native.ndim:
-            raise ValueError(f"dim={dim} must lie in [{-native.ndim}, {native.ndim - 1}] for scores of shape {tuple(native.shape)}")
+            raise ValueError(
+                f"dim={dim} must lie in [{-native.ndim}, {native.ndim - 1}] for scores of shape {tuple(native.shape)}"
+            )
         native = xp.moveaxis(native, dim, -1)
         *lead, n = (int(size) for size in native.shape)
         batch = tuple(lead)
@@ -231,13 +239,13 @@ class _Request:
         if self.problem.scores.shape[0] == 0:
             return self._empty()
         solved = in_blocks(self.problem, solve_block)
-        scalars = [self.scalar(solved[name]) for name in OUTPUTS]
+        value, multiplier, normalizer, radius, excess = (self.scalar(solved[name]) for name in OUTPUTS)
 
         def late() -> tuple[Array, Array]:
             weights, gap = self.late(solved)
             return self.per_atom(weights), self.scalar(gap)
 
-        return WorstCase(*scalars, _late=late)
+        return WorstCase(value, multiplier, normalizer, radius, excess, late)
 
     def late(self, solved: dict[str, Array]) -> tuple[Array, Array]:
         """Weights and gap in solver shape."""
@@ -253,8 +261,8 @@ class _Request:
     def _empty(self) -> WorstCase:
         xp, flat = self.problem.xp, self.problem.scores
         nothing = xp.astype(flat[:, 0], xp.float64)
-        scalars = [self.scalar(nothing) for _ in OUTPUTS]
-        return WorstCase(*scalars, _late=lambda: (self.per_atom(xp.astype(flat, xp.float64)), self.scalar(nothing)))
+        none = self.scalar(nothing)
+        return WorstCase(none, none, none, none, none, lambda: (self.per_atom(xp.astype(flat, xp.float64)), none))
 
     def scalar(self, a: Array) -> Array:
         """(rows,) in the caller's batch shape, type and precision."""
@@ -295,7 +303,9 @@ def _one_budget(radius: Array | None, temperature: Array | None, divergence: Div
     if isinstance(divergence, CVaR):
         if radius is not None or temperature is not None:
             given = "radius" if radius is not None else "temperature"
-            raise ValueError(f"{given} plays no part for cvar: its level is its size; give neither radius nor temperature")
+            raise ValueError(
+                f"{given} plays no part for cvar: its level is its size; give neither radius nor temperature"
+            )
     elif (radius is None) == (temperature is None):
         state = "both" if radius is not None else "neither"
         raise ValueError(f"exactly one of radius and temperature must be given, got {state}")
@@ -366,7 +376,9 @@ def _budget(xp: Any, native: Array, value: Array | None, name: str, batch: tuple
         ) from None
 
 
-def _base(xp: Any, native: Array, base: Array | None, batch: tuple[int, ...], n: int, total: int, dim: int) -> Array | None:
+def _base(
+    xp: Any, native: Array, base: Array | None, batch: tuple[int, ...], n: int, total: int, dim: int
+) -> Array | None:
     if base is None:
         return None
     q = _like(xp, native, base, "base")
@@ -380,9 +392,13 @@ def _base(xp: Any, native: Array, base: Array | None, batch: tuple[int, ...], n:
         q = xp.moveaxis(xp.reshape(q, lead + tuple(q.shape)), dim, -1)
     shared = q.ndim == 1 or math.prod(q.shape[:-1]) == 1
     try:
-        full = xp.broadcast_to(xp.reshape(q, (q.shape[-1],)), (n,))[None, :] if shared else xp.broadcast_to(q, (*batch, n))
+        full = (
+            xp.broadcast_to(xp.reshape(q, (q.shape[-1],)), (n,))[None, :] if shared else xp.broadcast_to(q, (*batch, n))
+        )
     except (ValueError, RuntimeError):
-        raise ValueError(f"base of shape {tuple(q.shape)} does not broadcast against scores of shape {(*batch, n)}") from None
+        raise ValueError(
+            f"base of shape {tuple(q.shape)} does not broadcast against scores of shape {(*batch, n)}"
+        ) from None
     biggest = xp.max(full, axis=-1, keepdims=True)
     if not bool(xp.all(biggest > 0.0)):
         raise ValueError("base must give some atom positive weight; it is all zero along dim")

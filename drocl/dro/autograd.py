@@ -44,7 +44,9 @@ class _Curve:
         """t = (phi*)'(s), with a gradient that is 0, not nan, where clipped."""
         log_t = self.log_density(s)
         alive = log_t > -torch.inf
-        return torch.where(alive, torch.exp(torch.where(alive, log_t, torch.zeros_like(log_t))), torch.zeros_like(log_t))
+        return torch.where(
+            alive, torch.exp(torch.where(alive, log_t, torch.zeros_like(log_t))), torch.zeros_like(log_t)
+        )
 
     def conjugate(self, s: Tensor) -> Tensor:
         """phi*(s)."""
@@ -90,7 +92,15 @@ class _Root(torch.autograd.Function):
         off = s - middle[:, None]
         if not ctx.constrained:  # alpha is the temperature itself
             grad_f = grad_beta[:, None] * omega / total[:, None]
-            return grad_f, (grad_beta * alpha / total)[:, None] * t, grad_alpha - middle * grad_beta, None, None, None, None
+            return (
+                grad_f,
+                (grad_beta * alpha / total)[:, None] * t,
+                grad_alpha - middle * grad_beta,
+                None,
+                None,
+                None,
+                None,
+            )
         spread = (omega * off * off).sum(-1)
         lean = (grad_alpha - middle * grad_beta) / spread
         grad_f = omega * (lean[:, None] * off + (grad_beta / total)[:, None])
@@ -135,7 +145,9 @@ def worst_case(request: "_Request") -> "WorstCase":
     weights, gap = _number(weights_raw, device), _number(gap_raw, device)
     q = _base(request, f)
     if q.requires_grad and not request.problem.divergence.smooth:
-        raise ValueError(f"base: gradients with respect to base exist for smooth divergences only, not {request.problem.divergence.label}")
+        raise ValueError(
+            f"base: gradients with respect to base exist for smooth divergences only, not {request.problem.divergence.label}"
+        )
     constrained = request.problem.radius is not None
     budget = _budget(request, rows, f)
     centre = number["value"].detach().clone()
@@ -144,9 +156,10 @@ def worst_case(request: "_Request") -> "WorstCase":
     outputs = _kinked(request, f, q, budget, number, weights) if not request.problem.divergence.smooth else None
     if outputs is None:
         outputs = _smooth(request, f, q, budget, number, weights, centre, constrained)
-    scalars = {key: outputs[key].reshape(request.batch).to(dtype) for key in OUTPUTS}
+    value, multiplier, normalizer, radius, excess = (outputs[key].reshape(request.batch).to(dtype) for key in OUTPUTS)
     full = torch.moveaxis(outputs["weights"].reshape(*request.batch, n), -1, request.dim).to(dtype)
-    return WorstCase(*(scalars[key] for key in OUTPUTS), _late=lambda: (full, gap.reshape(request.batch).to(dtype)))
+    shaped_gap = gap.reshape(request.batch).to(dtype)
+    return WorstCase(value, multiplier, normalizer, radius, excess, lambda: (full, shaped_gap))
 
 
 def _smooth(
@@ -177,13 +190,22 @@ def _smooth(
     out = {}
     for key in OUTPUTS:
         finite = torch.isfinite(number[key])
-        out[key] = torch.where(finite, _exact(torch.where(finite, number[key], 0.0), graph[key].nan_to_num()), number[key])
+        out[key] = torch.where(
+            finite, _exact(torch.where(finite, number[key], 0.0), graph[key].nan_to_num()), number[key]
+        )
     out["weights"] = _exact(weights, graph["weights"])
     return out
 
 
 def _regular(
-    curve: _Curve, f: Tensor, q: Tensor, budget: Tensor, number: dict[str, Tensor], index: Tensor, constrained: bool, centre: Tensor
+    curve: _Curve,
+    f: Tensor,
+    q: Tensor,
+    budget: Tensor,
+    number: dict[str, Tensor],
+    index: Tensor,
+    constrained: bool,
+    centre: Tensor,
 ) -> dict[str, Tensor]:
     beta0 = number["normalizer"][index] - centre[index]
     multiplier = number["multiplier"][index]
@@ -198,7 +220,9 @@ def _regular(
         if constrained:
             eta = budget if a == 1.0 else torch.expm1((a - 1.0) * budget) / (a * (a - 1.0))
         else:
-            raise ValueError("gradients of the penalised renyi problem are not implemented: use cressie_read with k = order")
+            raise ValueError(
+                "gradients of the penalised renyi problem are not implemented: use cressie_read with k = order"
+            )
     alpha, beta = _Root.apply(f, q, eta, alpha0, beta0, curve, constrained)
     if not constrained:
         alpha = eta
@@ -288,4 +312,3 @@ def _base(request: "_Request", f: Tensor) -> Tensor:
         q = torch.moveaxis(q.reshape(lead + tuple(q.shape)), request.dim, -1)
     q = q / q.sum(-1, keepdim=True)
     return torch.broadcast_to(q, (*request.batch, n)).reshape(rows, n)
-
