@@ -33,7 +33,7 @@ def model_of(spec: str, seed: int = 0, equal_classes: bool = False) -> LatentMod
     kind, _, size = spec.partition(":")
     if kind == "opposite":
         vertices = latent.simplex(int(size))
-        gram = np.kron([[1.0, -1.0], [-1.0, 1.0]], vertices.cosines)
+        gram = np.asarray(np.kron([[1.0, -1.0], [-1.0, 1.0]], vertices.cosines), dtype=np.float64)
         return two_classes(vertices.embeddings, -vertices.embeddings, spec, gram)
     if kind == "cross":
         order, _, copies = size.partition("x")

@@ -107,6 +107,7 @@ def complex_step(function: Callable[[NDArray[Any]], Any], theta: Floats) -> NDAr
 
 def central(function: Callable[[Floats], Any], theta: Floats, h: float) -> Floats:
     """Derivatives (p, ...) by fourth-order central differences."""
+
     def along(axis: Floats) -> Any:
         near = function(theta + h * axis) - function(theta - h * axis)
         far = function(theta + 2 * h * axis) - function(theta - 2 * h * axis)

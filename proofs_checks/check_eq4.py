@@ -69,7 +69,7 @@ def binomial_sum(model: LatentModel, temperature: float, n: int, signs: Signs) -
     control_says="the sign of (-tau+)^k dropped",
     tolerance="the sum cancels: its condition number is ((1 + tau+) / (1 - tau+))^N, up to 5e5 here, and each term is "
     "exact to 1e-14; the error follows the condition number",
-    figure="",
+    figure="eq4-condition",
 )
 def unbiased_is_binomial_sum(
     n_negatives: int, model: str, temperature: float, seed: int, signs: Signs = alternating

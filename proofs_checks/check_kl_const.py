@@ -19,7 +19,7 @@ STATED: dict[str, Any] = {
     "standard": {"n": (8, 100, 1000), "seed": tuple(range(5))},
     "paper": {"seed": tuple(range(20))},
     "tolerance": "fourth-order differences, step 3e-4: the gap falls as the fourth power of the step until "
-    "rounding, 1e-12, takes over",
+    "rounding, 1e-10, takes over",
 }
 
 

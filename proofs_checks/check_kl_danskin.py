@@ -37,7 +37,7 @@ def exact(f: Floats, radius: float) -> float:
     control={"temperature": small_budget},
     control_says="InfoNCE at the small-budget temperature of Corollary 3.4",
     tolerance="fourth-order differences of the robust value, step 3e-4: the gap falls as the fourth power of the "
-    "step until rounding, 1e-12, takes over; the right-hand sides are exact to rounding (complex steps)",
+    "step until rounding, 1e-11, takes over; the right-hand sides are exact to rounding (complex steps)",
 )
 def kl_danskin_gradient(
     n: int, radius: float, model: str, seed: int, temperature: Callable[[Floats, float], float] = exact

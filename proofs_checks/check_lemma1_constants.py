@@ -98,7 +98,7 @@ def lipschitz_factor() -> float:
     standard={"n_most": (4096, 2**22), "temperature": (0.33, 0.35, 0.4, 0.5, 0.7, 1.0, 2.0)},
     control={"factor": lipschitz_factor},
     control_says="e in place of e^{3/2}",
-    tolerance="none is needed: the largest ratio is 0.92, at t = 0.33 and N near 40; both sides are smooth in log N, "
+    tolerance="none is needed: the largest ratio is 0.92, at t = 0.33 and N = 24; both sides are smooth in log N, "
     "and go as 1/N and 1/sqrt(N)",
     figure="lemma1-gap",
 )

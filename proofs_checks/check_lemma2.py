@@ -83,7 +83,7 @@ MODELS = ("random", "cross:2", "vmf", "digits")
     control_says="the weight Q in place of Q / tau-",
     control_grid={"model": ("random", "digits")},
     tolerance="rounding of the loss, 1e-13; the error allowed falls to 1e-7 at N = 2^20: a wrong limit cannot hide",
-    figure="",
+    figure="biased-unbiased-against-n",
 )
 def lemma2_limit(
     n_negatives: int, model: str, temperature: float, weight: float, seed: int, limit: Limit = as_printed
@@ -114,7 +114,7 @@ def lemma2_limit(
     control_says="the weight Q in place of Q / tau-, a smaller limit that the loss overtakes",
     control_grid={"model": ("random", "digits")},
     tolerance="rounding of the loss, 1e-13 (equality where the negatives do not vary: the simplex)",
-    figure="",
+    figure="biased-unbiased-against-n",
 )
 def lemma2_from_below(
     n_negatives: int, model: str, temperature: float, weight: float, seed: int, limit: Limit = as_printed
@@ -138,7 +138,7 @@ def lemma2_from_below(
     control_says="the weight Q in place of Q / tau-: the difference does not fall at all",
     control_grid={"model": ("random", "digits")},
     tolerance="the next term is at most (largest e^s / its mean) / N relative, so it bends the slope by less than 1/64",
-    figure="",
+    figure="biased-unbiased-against-n",
 )
 def lemma2_rate(
     spreads: int, model: str, temperature: float, weight: float, seed: int, limit: Limit = as_printed

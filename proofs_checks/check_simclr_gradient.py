@@ -39,6 +39,7 @@ def ignored(left: float) -> float:
     control_says="no factor: SimCLR taken for the DRO loss itself",
     tolerance="complex steps are exact to rounding and the worst case is a root at 1e-13: nothing but rounding is "
     "allowed",
+    figure="simclr-gradient-scale",
 )
 def simclr_gradient_is_scaled_dro(
     n: int, temperature: float, model: str, seed: int, factor: Callable[[float], float] = share_left

@@ -67,9 +67,8 @@ def worst_law(seed: int, budget: int) -> Evidence:
     assumes=("finite pool", "0 < eta < eta_max", "at kinks (tv, cvar) the smallest multiplier"),
     uses=("kl-worst-case-is-tilt",),
     grid={"n": (8, 64), "divergence": LABELS, "radius": (0.1, 0.3), "scores": ("gaussian", "digits"), "seed": (0,)},
-    standard={"n": (8, 64, 300), "radius": (0.01, 0.1, 0.3), "scores": ("gaussian", "skewed", "ties", "digits"),
-              "seed": (0, 1)},
-    paper={"n": (8, 64, 300, 1000), "seed": tuple(range(5))},
+    standard={"n": (8, 64, 300), "radius": (0.01, 0.1, 0.3), "scores": ("gaussian", "ties", "digits")},
+    paper={"n": (8, 64, 300, 1000), "scores": ("gaussian", "skewed", "ties", "digits"), "seed": tuple(range(5))},
     cases=tuple({"n": n, "divergence": label, "radius": None, "scores": scores, "seed": 0}
                 for n in (8, 64) for label in CAPPED for scores in ("gaussian", "digits")),
     control={"price": average},
