@@ -5,7 +5,9 @@ formula is a list of `<use>` elements. A long formula is cut before its relation
 like words.
 """
 
+import contextlib
 import re
+import tempfile
 from functools import lru_cache
 from typing import Any
 
@@ -305,7 +307,12 @@ class Formulas:
         from matplotlib.font_manager import FontProperties
 
         engine = _engine()
-        with mpl.rc_context({"mathtext.fontset": self.fontset}):
+        # mathtext takes a file of the working folder called `bb` or `it` for a font of that name: work where there is none
+        with (
+            mpl.rc_context({"mathtext.fontset": self.fontset}),
+            tempfile.TemporaryDirectory() as empty,
+            contextlib.chdir(empty),
+        ):
             font = FontProperties(size=_EM)
             source = f"${tex}$"
             width, height, depth = (float(v) for v in engine.get_text_width_height_descent(source, font, ismath=True))
