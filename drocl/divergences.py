@@ -169,7 +169,7 @@ class CressieRead(Divergence):
         log_t = self.log_density(as_float(s, xp) / self.scale)
         value = self.scale * (xp.expm1(self.power * log_t) / self.power if self.power else log_t)
         beyond = as_float(s, xp) > self.slope_at_infinity
-        return xp.where(beyond, xp.inf + 0.0 * value, value) if self.power < 1.0 else value
+        return xp.where(beyond, xp.full_like(value, xp.inf), value) if self.power < 1.0 else value
 
     def conjugate_derivative(self, s: Array) -> Array:
         xp = namespace(s)

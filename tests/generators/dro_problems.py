@@ -187,6 +187,7 @@ def worst_case(scores, divergence, base=None, *, radius=None, temperature=None):
     divergence = divergences.get(divergence)
     k, scale, order = member(divergence)
     digits = _digits(float(radius)) if radius is not None else 120
+    digits += 130 if k != "js" and k > 2 else 0  # t = lin^{1/(k-1)}: a small t needs a far smaller lin
     with mpmath.workdps(digits):
         pool = Pool(scores, base)
         upper = pool.upper(k)
