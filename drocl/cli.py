@@ -52,7 +52,7 @@ def _main(
 def verify(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IDS]... [--AXIS VALUE]...", help="Claims, or patterns such as 'lemma-*'."),
+        typer.Argument(metavar="[IDS]... [--AXIS VALUE]...", help="Claims, or patterns such as 'lemma1-*'."),
     ] = None,
     profile: Profile = "quick",
     check: Annotated[
@@ -79,7 +79,7 @@ def verify(
 
     \b
     drocl verify                           all claims
-    drocl verify 'lemma-*' --explain       what they say; runs nothing
+    drocl verify 'lemma1-*' --explain       what they say; runs nothing
     drocl verify --embeddings mine.npz     on your own embeddings
     drocl verify --check                   what CI runs
     drocl verify --profile standard --jobs 8 --out results
@@ -114,6 +114,8 @@ def verify(
         done = run(chosen if names else None, request, out=out, jobs=jobs, engine=engine, fresh=fresh,
                    compare=True if check else None, write=write, progress=progress)  # fmt: skip
     show.summary(screen, done)
+    if options and done.records and not any(_conclusive(row) for record in done.records for row in record["evidence"]):
+        _leave("no case of these axis values could be checked (see the messages above)", USAGE)
     failed = bool(done.changed) or ((check or write) and bool(done.blind)) or (check and bool(done.differences))
     raise typer.Exit(CHANGED if failed else AS_RECORDED)
 
@@ -244,6 +246,10 @@ def _select(names: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
     return [name for name in known if name in wanted] if names else list(known)
 
 
+def _conclusive(row: dict[str, object]) -> bool:
+    return row.get("status") == "ok"
+
+
 @contextmanager
 def _wrong_usage() -> Iterator[None]:
     """Turn a wrong argument into exit code 2, a stopped run into 130, a failed figure into 1, each with one message."""
@@ -257,6 +263,8 @@ def _wrong_usage() -> Iterator[None]:
         _leave("stopped", STOPPED)
     except ValueError as error:
         _leave(str(error), USAGE)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        _leave(f"out: {error.strerror}: {error.filename}", USAGE)
     except RuntimeError as error:
         _leave(str(error), CHANGED)
 

@@ -34,7 +34,8 @@ class Bose:
         # phi(t) at t = 1/m, times m, plus the rest at phi(0)
         xp, mass = rows.xp, rows.mass
         inside = 0.5 * (-rows.log_mass - (1.0 + mass) * (xp.log1p(mass) - LOG2 - rows.log_mass))
-        inside = xp.where(rows.rest > 1e-3, inside, mass * _phi(xp, rows.rest / mass))
+        other = rows.rest if rows.lost is None else rows.rest + rows.lost
+        inside = xp.where(other > 1e-3, inside, mass * _phi(xp, other / mass))
         return inside + rows.rest * 0.5 * LOG2 + self._lost_radius(rows)
 
     def precise(self, rows: Rows, x: Array) -> Point:

@@ -34,8 +34,7 @@ def increasing_root(
     lo, hi = xp.zeros_like(x), upper
     index = None
     cx, clo, chi = x, lo, hi
-    before = xp.full_like(x, xp.inf)
-    older = before
+    older = before = xp.full_like(x, xp.inf)
     for count in range(1, limit + 1):
         residual, proposal = propose(cx, index)
         size = xp.abs(residual)
@@ -48,27 +47,33 @@ def increasing_root(
         step = xp.abs(proposal - cx)
         done = (residual == 0.0) | ((step <= settle * cx) & good)
         tight = (chi - clo) <= 4e-16 * cx
-        floor = xp.where(clo > 0.0, clo, cx * 1e-4)
-        ceiling = xp.where(chi < xp.inf, chi, cx * 1e4)
-        # a bracket within a factor of 4 is halved arithmetically: sqrt would lose nothing, but costs range at the extremes
-        split = xp.where(ceiling < 4.0 * floor, 0.5 * (floor + ceiling), xp.sqrt(floor) * xp.sqrt(ceiling))
-        split = xp.where((clo == 0.0) & below, xp.minimum(ceiling, cx * 1e4), split)
-        new = xp.where(residual == 0.0, cx, xp.where(newton | (done & good), proposal, split))
-        new = xp.where(tight & ~done, cx, new)
+        new = proposal
         older, before = before, size
-        # after a bisection the two last residuals are no measure of progress
-        older = xp.where(newton, older, xp.full_like(older, xp.inf))
+        if not bool(xp.all(newton)):
+            split = _split(xp, cx, clo, chi, below)
+            new = xp.where(residual == 0.0, cx, xp.where(newton | (done & good), proposal, split))
+            # after a bisection the two last residuals are no measure of progress
+            older = xp.where(newton, older, xp.inf)
+        cx = xp.where(tight & ~done, cx, new)
         finished = done | tight
-        cx = new
         if bool(xp.all(finished)):
             return _put(xp, x, index, cx), count
         open_rows = ~finished
-        if int(xp.sum(xp.astype(open_rows, xp.int64))) * 2 < finished.shape[0]:
+        if finished.shape[0] > 1 and int(xp.count_nonzero(open_rows)) * 2 < finished.shape[0]:
             x = _put(xp, x, index, cx)
             keep = xp.nonzero(open_rows)[0]
             index = keep if index is None else xp.take(index, keep)
             cx, clo, chi, older, before = (xp.take(a, keep) for a in (cx, clo, chi, older, before))
     return _put(xp, x, index, cx), limit
+
+
+def _split(xp: Any, x: Array, lo: Array, hi: Array, below: Array) -> Array:
+    """Geometric middle of the bracket, where its ends are known."""
+    floor = xp.where(lo > 0.0, lo, x * 1e-4)
+    ceiling = xp.where(hi < xp.inf, hi, x * 1e4)
+    # a bracket within a factor of 4 is halved arithmetically: sqrt would lose nothing, but costs range at the extremes
+    split = xp.where(ceiling < 4.0 * floor, 0.5 * (floor + ceiling), xp.sqrt(floor) * xp.sqrt(ceiling))
+    return xp.where((lo == 0.0) & below, xp.minimum(ceiling, x * 1e4), split)
 
 
 def _put(xp: Any, x: Array, index: Array | None, part: Array) -> Array:

@@ -42,8 +42,17 @@ class Rows:
         return d
 
     @cached_property
-    def d2(self) -> Array:
-        return self.d * self.d
+    def mean_d(self) -> Array:
+        return self.mean(self.d)
+
+    @cached_property
+    def qd(self) -> Array:
+        """d times its base mass, in units of 1/n where that is uniform."""
+        return self.d if self.base is None else self.base * self.d
+
+    @cached_property
+    def qd2(self) -> Array:
+        return self.qd * self.d
 
     @cached_property
     def e(self) -> Array:
@@ -55,8 +64,7 @@ class Rows:
     @cached_property
     def top(self) -> Array:
         """Largest e; positive."""
-        mean_d = self.mean(self.d)
-        return -mean_d if self.lost is None else -mean_d / (1.0 - self.lost)
+        return -self.mean_d if self.lost is None else -self.mean_d / (1.0 - self.lost)
 
     @cached_property
     def is_top(self) -> Array:
@@ -65,29 +73,34 @@ class Rows:
     @cached_property
     def mass(self) -> Array:
         """Base mass of the argmax."""
-        return self.mean(self.xp.astype(self.is_top, self.scores.dtype))
+        if self.base is None:
+            return self._tops / self.d.shape[-1]
+        return self.mean(self.xp.astype(self.is_top, self.d.dtype))
 
     @cached_property
     def rest(self) -> Array:
         """Base mass off the argmax."""
-        return self.mean(self.xp.astype(~self.is_top, self.scores.dtype))
+        if self.base is None:
+            return (self.d.shape[-1] - self._tops) / self.d.shape[-1]
+        return self.mean(self.xp.astype(~self.is_top, self.d.dtype))
+
+    @cached_property
+    def _tops(self) -> Array:
+        """Number of atoms in the argmax."""
+        return self.xp.astype(self.xp.count_nonzero(self.is_top, axis=-1), self.d.dtype)
 
     @cached_property
     def log_mass(self) -> Array:
         xp = self.xp
-        small = self.rest < 0.5
-        return xp.where(small, xp.log1p(-xp.where(small, self.rest, 0.0 * self.rest)), xp.log(self.mass))
+        rest = self.rest if self.lost is None else self.rest + self.lost
+        small = rest < 0.5
+        return xp.where(small, xp.log1p(-xp.where(small, rest, 0.0)), xp.log(self.mass))
 
     @cached_property
     def gap(self) -> Array:
         """Distance from the maximum to the next score, in units of the range."""
         xp = self.xp
-        below = xp.where(self._charged & ~self.is_top, self.d, -xp.ones_like(self.d))
-        return -xp.max(below, axis=-1)
-
-    @cached_property
-    def _charged(self) -> Array:
-        return self.xp.ones_like(self.d, dtype=self.xp.bool) if self.base is None else (self.base > 0.0) | (self.d < 0.0)
+        return -xp.max(xp.where(self.is_top, -1.0, self.d), axis=-1)
 
     @cached_property
     def deviation(self) -> Array:
@@ -97,9 +110,8 @@ class Rows:
     @cached_property
     def fast_deviation(self) -> Array:
         """The same from moments about the maximum: one pass less, good where it is not tiny."""
-        first = self.mean(self.d)
-        square = self.mean(self.d2) - first * first
-        return self.xp.sqrt(self.xp.where(square > 0.0, square, 0.0 * square))
+        square = self.moments(self.d)[0] - self.mean_d * self.mean_d
+        return self.xp.sqrt(self.xp.where(square > 0.0, square, 0.0))
 
     def mean(self, a: Array) -> Array:
         """E_Q0 a per row."""
@@ -115,6 +127,11 @@ class Rows:
             return self._dot(a, b) / a.shape[-1]
         return self.mean(a * b)
 
+    def moments(self, w: Array) -> tuple[Array, Array]:
+        """E_Q0 (w d) and E_Q0 (w d^2) per row, without temporaries."""
+        first, second = self._dot(w, self.qd), self._dot(w, self.qd2)
+        return (first, second) if self.base is not None else (first / w.shape[-1], second / w.shape[-1])
+
     def log_mean(self, a: Array) -> Array:
         """E_Q0 log a per row."""
         return self.mean(self.xp.log(a))
@@ -123,6 +140,10 @@ class Rows:
         if isinstance(a, np.ndarray):
             return np.vecdot(a, b)
         return self.xp.sum(a * b, axis=-1)
+
+    def positive(self, a: Array) -> Array:
+        """max(a, 0)."""
+        return np.maximum(a, 0.0) if isinstance(a, np.ndarray) else self.xp.where(a > 0.0, a, 0.0)
 
     def exp_into(self, u: Array) -> Array:
         """exp(u), in place where the library can."""
@@ -139,7 +160,7 @@ class Rows:
         base = self.base if self.base is None or self.base.shape[0] == 1 else pick(self.base)
         part = Rows(pick(self.scores), base, pick(self.highest), pick(self.centre), pick(self.spread))
         part.lost = None if self.lost is None else pick(self.lost)
-        for name in ("d", "d2", "e", "top", "is_top", "mass", "rest", "log_mass", "gap", "deviation"):
+        for name in ("d", "qd", "qd2", "e", "mean_d", "top", "is_top", "mass", "rest", "log_mass", "gap", "deviation"):
             if name in self.__dict__:
                 part.__dict__[name] = pick(self.__dict__[name])
         return part

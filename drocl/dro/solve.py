@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Problem:
         def cut(a: Array | None) -> Array | None:
             return a if a is None or a.shape[0] == 1 and self.scores.shape[0] != 1 else a[rows]
 
-        scores = self.xp.astype(self.scores[rows, :], self.xp.float64)
+        scores = self.xp.astype(self.scores[rows, :], self.xp.float64, copy=False)
         base = None if self.base is None else (self.base if self.base.shape[0] == 1 else self.base[rows, :])
         return Problem(self.xp, scores, base, self.divergence, cut(self.radius), cut(self.temperature))
 
@@ -118,7 +119,7 @@ def prepare(problem: Problem, *, keep_total: bool) -> Prepared:
     if any_dead and keep_total:
         dead = xp.where(empty, zero, dead)
     total = 1.0 - dead if keep_total else zero + 1.0
-    rows.centre = highest + safe * rows.mean(rows.d) / total
+    rows.centre = highest + safe * rows.mean_d / total
     rows.lost = dead if keep_total and any_dead else None
     return Prepared(rows, dead, infinite, constant, any_dead, scale, empty)
 
@@ -140,12 +141,19 @@ class Curve:
         self.renyi = divergence if isinstance(divergence, Renyi) else None
         self.member = divergence.carrier if isinstance(divergence, Renyi) else divergence
         self.is_js = isinstance(self.member, JensenShannon)
-        self.family: Tilt | Bose = Bose() if self.is_js else Tilt(float(self.member.power or 0.0))
+        # Jensen-Shannon nears its ceiling as KL does, exponentially in the unknown
+        self.k = 1.0 if self.member.power is None else float(self.member.power)
+        self.family: Tilt | Bose = Bose() if self.is_js else Tilt(self.k)
         self.scale = 1.0 if self.is_js else self.member.scale
         self.problem, self.xp = problem, problem.xp
         self.ready = prepare(problem, keep_total=self.is_js)
         self.rows = self.ready.rows
         self.zero = self.xp.zeros_like(self.rows.highest)
+
+    @cached_property
+    def ceiling(self) -> Array:
+        """Carrier radius from which the ball is slack."""
+        return self.family.radius_max(self.rows)
 
     # -- budgets ---------------------------------------------------------------------------------------------------
 
@@ -158,7 +166,7 @@ class Curve:
         r = r / self.scale
         if not self.ready.any_dead or self.is_js:
             return r
-        k, kept = self.family.k, xp.log1p(-self.ready.dead)
+        k, kept = self.k, xp.log1p(-self.ready.dead)
         forced = self.ready.dead > 0.0
         if k <= 0.0:
             return xp.where(forced, self.zero - 1.0, r)
@@ -169,8 +177,8 @@ class Curve:
     def user_radius(self, radius: Array) -> Array:
         """Inverse of `carrier_radius`."""
         xp, r = self.xp, radius
-        if self.ready.any_dead and not self.is_js and self.family.k > 0.0:
-            k, kept = self.family.k, xp.log1p(-self.ready.dead)
+        if self.ready.any_dead and not self.is_js and self.k > 0.0:
+            k, kept = self.k, xp.log1p(-self.ready.dead)
             full = r - kept if k == 1.0 else ((1.0 + k * (k - 1.0) * r) * xp.exp((1.0 - k) * kept) - 1.0) / (k * (k - 1.0))
             r = xp.where(self.ready.dead > 0.0, full, r)
         r = r * self.scale
@@ -180,8 +188,8 @@ class Curve:
         """d (carrier radius) / d (user radius): turns the family's multiplier into the user's."""
         xp = self.xp
         factor = (self.zero + 1.0) / self.scale
-        if self.ready.any_dead and not self.is_js and self.family.k not in (None, 1.0):
-            factor = factor * xp.exp((self.family.k - 1.0) * xp.log1p(-self.ready.dead))
+        if self.ready.any_dead and not self.is_js and self.k != 1.0:
+            factor = factor * xp.exp((self.k - 1.0) * xp.log1p(-self.ready.dead))
         if self.renyi is not None:
             a = self.renyi.order
             factor = factor * xp.exp((a - 1.0) * self.user_radius(carrier_radius)) / a
@@ -191,8 +199,8 @@ class Curve:
 
     def solve(self) -> dict[str, Array]:
         xp, rows, ready = self.xp, self.rows, self.ready
-        zero, infinity = self.zero, xp.inf
-        state = xp.zeros_like(zero)
+        zero = self.zero
+        state = zero
         target = None
         if self.problem.radius is not None:
             target = self.carrier_radius(self.problem.radius)
@@ -200,18 +208,16 @@ class Curve:
                 least = self._js_floor()
             else:
                 least = zero
-            ceiling = self.family.radius_max(rows)
-            state = xp.where(target >= ceiling * (1.0 - 1e-15), zero + 2.0, state)
-            state = xp.where(target <= least, zero + 1.0, state)
+            state = xp.where(target >= self.ceiling * (1.0 - 1e-15), 2.0, state)
+            state = xp.where(target <= least, 1.0, state)
             forced = target < least
         else:
-            forced = (ready.dead > 0.0) & (zero + self.member.at_zero == infinity)
-            state = xp.where(self.family.only_top(rows, self._tau(None)), zero + 2.0, state)
-        state = xp.where(ready.constant, zero + 1.0, state)
+            forced = (ready.dead > 0.0) & (zero + self.member.at_zero == xp.inf)
+            state = xp.where(self.family.only_top(rows, self._tau(None)), 2.0, state)
         forced = (forced | ready.empty) & ~ready.infinite
-        state = xp.where(ready.infinite | forced, zero + 1.0, state)
+        state = xp.where(ready.constant | ready.infinite | forced, 1.0, state)
         regular = xp.nonzero(state == 0.0)[0]
-        x, fast = zero, zero
+        x, fast, clip = zero, zero, zero
         found: Point | None = None
         if regular.shape[0]:
             part = rows if regular.shape[0] == zero.shape[0] else rows.take(regular)
@@ -222,7 +228,11 @@ class Curve:
                 x, fast = x_part, was_fast
             else:
                 x, fast = self._spread(zero, regular, x_part), self._spread(zero, regular, was_fast)
-        return self._assemble(state, regular, found, x, fast, target, forced)
+            if self.k > 2.0:
+                clip = self._spread(zero, regular, part.gap)
+        out = self._assemble(state, regular, found, x, fast, target, forced)
+        out["clip"] = clip  # the atom from whose clip x is measured, see `_sharpened`
+        return out
 
     def _spread(self, like: Array, index: Array, part: Array) -> Array:
         if part.shape[0] == like.shape[0]:
@@ -244,63 +254,92 @@ class Curve:
         tau = self.problem.temperature * (self.zero + 1.0) * self.ready.lo_scale
         # a Renyi price needs no such factor: it cancels against the one of its carrier's radius
         if self.ready.any_dead and not self.is_js and self.renyi is None:
-            tau = tau * xp.exp((1.0 - self.family.k) * xp.log1p(-self.ready.dead))
+            tau = tau * xp.exp((1.0 - self.k) * xp.log1p(-self.ready.dead))
         tau = tau * self.scale / self.rows.spread
         return tau if index is None else xp.take(tau, index)
 
     def _roots(self, rows: Rows, target: Array | None, index: Array) -> tuple[Array, Point, Array]:
         """Root, its point and a 0/1 row flag: were moments enough?"""
         xp, family = self.xp, self.family
-        quick = self._quick(rows, target)
-        all_quick = bool(xp.all(quick)) and isinstance(family, Tilt)
+        ceiling = self.ceiling if rows is self.rows or target is None else xp.take(self.ceiling, index)
+        all_quick = self._quick(rows, target, ceiling)
         evaluate = family.moments if all_quick else family.precise
         flag = xp.ones_like(rows.spread) if all_quick else xp.zeros_like(rows.spread)
-        sigma = rows.fast_deviation if all_quick else rows.deviation
         if target is None:
             tau = self._tau(index)
-            if self.renyi is None and (self.is_js or family.k == 1.0):
+            if self.renyi is None and (self.is_js or self.k == 1.0):
                 x = 1.0 / tau
             else:
                 x, _ = increasing_root(
                     xp, self._by_temperature(rows, tau, evaluate), family.start(rows, 1.0 / tau), self._no_limit(rows)
                 )
-            return x, evaluate(rows, x), flag
-        ceiling = family.radius_max(rows)
-        start = self._first_guess(rows, target, ceiling, sigma)
+            return self._sharpened(rows, x, evaluate(rows, x), flag, tau, None)
+        start = self._first_guess(rows, target, rows.fast_deviation if all_quick else rows.deviation)
         # past 1e300 only the argmax is left in double precision; the ball of a k near 0 or below may ask for more
-        upper = xp.full_like(sigma, 1e300)
+        upper = xp.full_like(start, 1e300)
         proposal = self._by_radius(rows, target, ceiling, evaluate)
-        x, _ = increasing_root(xp, proposal, start, upper, settle=1e-9 if all_quick and self.family.k == 1.0 else 1e-10)
-        return x, evaluate(rows, x), flag
+        x, _ = increasing_root(xp, proposal, start, upper, settle=1e-9 if all_quick and self.k == 1.0 else 1e-10)
+        return self._sharpened(rows, x, evaluate(rows, x), flag, target, ceiling)
+
+    def _sharpened(
+        self, rows: Rows, x: Array, point: Point, flag: Array, goal: Array, ceiling: Array | None
+    ) -> tuple[Array, Point, Array]:
+        """Resolve roots that sit where an atom is about to be clipped.
+
+        There a weight moves by h^{1/(k-1)} with the distance h to the clip: for steep powers all of it can lie between two
+        neighbouring numbers x. Measured from that atom's own clip, h is the unknown, and nothing is lost.
+        """
+        xp, family = self.xp, self.family
+        if not isinstance(family, Tilt) or self.k <= 2.0:
+            return x, point, flag
+        reached = point.multiplier if ceiling is None else point.radius
+        bad = xp.nonzero(~(xp.abs(xp.log(reached / goal)) <= 1e-13))[0]
+        if not bad.shape[0]:
+            return x, point, flag
+        part, target = rows.take(bad), xp.take(goal, bad)
+        clip = family.nearest_clip(part, xp.take(x, bad))
+        part.__dict__["gap"] = clip
+        start, upper = xp.full_like(clip, 1e10), xp.full_like(clip, 1e300)
+        if ceiling is None:
+            propose = self._by_temperature(part, target, family.precise)
+        else:
+            propose = self._by_radius(part, target, xp.take(ceiling, bad), family.precise)
+        z, _ = increasing_root(xp, propose, start, upper)
+        better = family.precise(part, z)
+        again = better.multiplier if ceiling is None else better.radius
+        gained = xp.abs(xp.log(again / target)) < xp.abs(xp.log(xp.take(reached, bad) / target))
+        rows.__dict__["gap"] = self._spread(rows.gap, bad, xp.where(gained, clip, xp.take(rows.gap, bad)))
+        x = self._spread(x, bad, xp.where(gained, z, xp.take(x, bad)))
+        return x, family.precise(rows, x), xp.zeros_like(flag)
 
     def _no_limit(self, rows: Rows) -> Array:
         return self.xp.full_like(rows.spread, self.xp.inf)
 
-    def _first_guess(self, rows: Rows, target: Array, ceiling: Array, sigma: Array) -> Array:
+    def _first_guess(self, rows: Rows, target: Array, sigma: Array) -> Array:
         """Small-radius expansion, capped where it would leave the curve."""
         xp = self.xp
         # x = range / alpha with alpha = sigma / sqrt(2 eta phi''(1))
         curvature = 0.25 if self.is_js else 1.0
         reach = xp.sqrt(2.0 * curvature * target)
-        return self.family.start(rows, reach / xp.where(sigma > 0.0, sigma, xp.ones_like(sigma)))
+        return self.family.start(rows, reach / xp.where(sigma > 0.0, sigma, 1.0))
 
-    def _quick(self, rows: Rows, target: Array | None) -> Array:
-        """Rows where differences of moments lose nothing that matters."""
-        xp, k = self.xp, self.family.k
-        never = xp.zeros_like(rows.spread) > 1.0
-        if k is None or target is None or (k != 1.0 and abs(k - 1.0) < 0.02) or (k != 0.0 and abs(k) < 0.02):
-            return never
-        if not bool(xp.all(target >= 0.01)):
-            return never
-        return (rows.fast_deviation >= 0.02) & (target <= 0.9 * self.family.radius_max(rows))
+    def _quick(self, rows: Rows, target: Array | None, ceiling: Array) -> bool:
+        """Do differences of moments lose nothing that matters, in any row?"""
+        xp, k = self.xp, self.k
+        if target is None or (k != 1.0 and abs(k - 1.0) < 0.02) or (k != 0.0 and abs(k) < 0.02):
+            return False
+        if self.is_js or not bool(xp.all((target >= 0.01) & (target <= 0.9 * ceiling))):
+            return False
+        return bool(xp.all(rows.fast_deviation >= 0.02))
 
     def _by_radius(
         self, rows: Rows, target: Array, ceiling: Array, evaluate: Callable[[Rows, Array], Point]
     ) -> Callable[[Array, Array | None], tuple[Array, Array]]:
-        xp, k = self.xp, self.family.k
-        # moments know no slack: their rows stay clear of the ceiling
-        upper_half = (target > 0.5 * ceiling) & (evaluate == self.family.precise)
-        room = xp.where(upper_half, ceiling - target, xp.ones_like(target))
+        xp, k = self.xp, self.k
+        # near the ceiling the distance to it is the residual; moments know none: their rows stay clear of it
+        upper_half = target > 0.5 * ceiling
+        climbs = evaluate == self.family.precise and bool(xp.any(upper_half))
+        room = ceiling - target if climbs else target
         cache: dict[str, Any] = {"index": None, "rows": rows}
 
         def propose(x: Array, index: Array | None) -> tuple[Array, Array]:
@@ -310,16 +349,14 @@ class Curve:
             goal, high, left = (a if index is None else xp.take(a, index) for a in (target, upper_half, room))
             point = evaluate(part, x)
             # moments of a tiny tilt can round to a radius of 0 or below it: far too small all the same
-            low = xp.where(point.radius > 0.0, xp.log(point.radius / goal), -xp.inf)
-            jump = -low * point.radius / point.slope
-            newton = x * xp.exp(xp.where(xp.abs(jump) < 4.0, jump, 4.0 * xp.sign(jump)))
-            top = xp.log(left / point.slack)
-            if k is None or k == 1.0:
-                climb = x - top * point.slack * x / point.slope
-            else:
-                climb = x * xp.exp(-top * point.slack / point.slope)
-            residual = xp.where(high, top, low)
-            return xp.where(residual == residual, residual, xp.ones_like(x)), xp.where(high, climb, newton)
+            residual = xp.where(point.radius > 0.0, xp.log(point.radius / goal), -xp.inf)
+            proposal = x * xp.exp(_clip(xp, -residual * point.radius / point.slope, 4.0))
+            if climbs:
+                top = xp.log(left / point.slack)
+                climb = -top * point.slack / point.slope
+                residual = xp.where(high, top, residual)
+                proposal = xp.where(high, x + climb * x if k == 1.0 else x * xp.exp(climb), proposal)
+            return xp.where(residual == residual, residual, 1.0), proposal
 
         return propose
 
@@ -341,8 +378,7 @@ class Curve:
                 inside = 1.0 + order * (order - 1.0) * point.radius
                 residual = residual - xp.log(inside / order)
                 steep = steep + order * (order - 1.0) * point.slope / inside
-            jump = residual / steep
-            return residual, x * xp.exp(xp.where(xp.abs(jump) < 40.0, jump, 40.0 * xp.sign(jump)))
+            return residual, x * xp.exp(_clip(xp, residual / steep, 40.0))
 
         return propose
 
@@ -355,6 +391,7 @@ class Curve:
         out: dict[str, Array] = {"state": state, "x": x, "fast": fast, "forced": xp.astype(forced, zero.dtype)}
         # in scaled scores until the end: the user's own may overflow when they are subtracted
         spread, centre, highest = rows.spread, rows.centre, rows.highest
+        edges = regular.shape[0] < zero.shape[0]
         # regular rows first, the edges over them
         if point is not None:
             unit = self._spread(zero, regular, point.multiplier)
@@ -365,29 +402,30 @@ class Curve:
         else:
             unit, radius, excess, normal = zero, zero, zero, centre
         at_top, at_base = state == 2.0, state == 1.0
-        radius = xp.where(at_top, self.family.radius_max(rows), xp.where(at_base, self._floor(), radius))
-        excess = xp.where(at_top, highest - centre, xp.where(at_base, zero, excess))
-        multiplier = unit * spread / ready.lo_scale * self.price(radius)
-        multiplier = xp.where(at_top, zero, multiplier)
-        normal = xp.where(at_top, highest, xp.where(at_base, centre, normal))
-        if target is not None:
-            free = xp.where(ready.constant, zero, zero + xp.inf)
-            multiplier = xp.where(at_base, xp.where(forced, zero + xp.inf, free), multiplier)
-        else:
+        if edges:
+            radius = xp.where(at_top, self.ceiling, xp.where(at_base, self._floor(), radius))
+            excess = xp.where(at_top, highest - centre, xp.where(at_base, 0.0, excess))
+            normal = xp.where(at_top, highest, xp.where(at_base, centre, normal))
+        if target is None:
             multiplier = self.problem.temperature * (zero + 1.0)
+        else:
+            multiplier = unit * spread / ready.lo_scale * self.price(radius)
+            if edges:
+                free = xp.where(ready.constant & ~forced, zero, zero + xp.inf)
+                multiplier = xp.where(at_top | ready.infinite, 0.0, xp.where(at_base, free, multiplier))
         user_radius = self.user_radius(radius)
-        user_radius = xp.where(forced | ready.infinite, zero, user_radius)
+        if edges:
+            user_radius = xp.where(forced | ready.infinite, 0.0, user_radius)
         value = (centre + excess) / ready.lo_scale
         if target is None:
             value = value - multiplier * user_radius
-        value = xp.where(forced, zero - xp.inf, value)
-        value = xp.where(ready.infinite, zero + xp.inf, value)
-        if target is not None:
-            multiplier = xp.where(ready.infinite, zero, multiplier)
-        out.update(value=value, multiplier=multiplier, normalizer=normal / ready.lo_scale, radius=user_radius)
         excess = excess / ready.lo_scale
-        out["excess"] = xp.where(ready.dead > 0.0, xp.where(forced, xp.nan + zero, zero + xp.inf), excess)
-        out["excess"] = xp.where(ready.infinite, zero, out["excess"])
+        if edges or ready.any_dead:
+            value = xp.where(forced, -xp.inf, xp.where(ready.infinite, xp.inf, value))
+            excess = xp.where(ready.dead > 0.0, xp.where(forced, zero + xp.nan, zero + xp.inf), excess)
+            excess = xp.where(ready.infinite, 0.0, excess)
+        normal = normal / ready.lo_scale
+        out.update(value=value, multiplier=multiplier, normalizer=normal, radius=user_radius, excess=excess)
         return out
 
     def _floor(self) -> Array:
@@ -402,6 +440,8 @@ class Curve:
         weights, gap = base, zero
         state = solved["state"]
         regular = state == 0.0
+        if self.k > 2.0:
+            rows.__dict__["gap"] = xp.where(solved["clip"] > 0.0, solved["clip"], rows.gap)
         if bool(xp.any(regular)):
             # rows that are not on the curve are evaluated at a harmless x and overwritten
             point = self.family.precise(rows, xp.where(regular, solved["x"], xp.ones_like(zero)))
@@ -421,11 +461,25 @@ class Curve:
             weights = xp.where(column(odd), full, weights)
         return {"weights": weights, "gap": gap}
 
+    def _price_ratio(self, point: Point) -> Array | float:
+        """The user's multiplier per unit of the family's, up to the constants that `_tau` holds."""
+        if self.renyi is None:
+            return 1.0
+        a = self.renyi.order
+        return (1.0 + a * (a - 1.0) * point.radius) / a
+
     def _gap(self, point: Point, solved: dict[str, Array]) -> Array:
         """Dual minus primal objective per unit of range, both measured from the mean."""
         xp, rows = self.xp, self.rows
         anchor = xp.where(point.centred, xp.zeros_like(rows.top), rows.top)
         dual = point.normalizer + anchor + point.multiplier * point.conjugate
         if self.problem.radius is None:
-            return dual - (point.excess - point.multiplier * point.radius)
+            # a multiplier that missed the temperature moves the objective by the radius per unit
+            missed = xp.abs(point.multiplier * self._price_ratio(point) - self._tau(None)) * (1.0 + point.radius)
+            return xp.abs(dual - (point.excess - point.multiplier * point.radius)) + missed
         return dual + point.multiplier * self.carrier_radius(self.problem.radius) - point.excess
+
+
+def _clip(xp: Any, jump: Array, most: float) -> Array:
+    """`jump` kept within (-most, most); nan stays nan."""
+    return xp.where(xp.abs(jump) < most, jump, most * xp.sign(jump))

@@ -68,9 +68,19 @@ class Tilt:
         h = 1.0 / (1.0 + unknown)
         return unknown * h / (self.eps * rows.gap), h, h
 
+    def nearest_clip(self, rows: Rows, unknown: Array) -> Array:
+        """|d| of the atom closest to being clipped, (rows,)."""
+        xp = rows.xp
+        x, _, h = self._tilt(rows, unknown)
+        distance = xp.abs(1.0 + self.eps * column(x) * rows.d)
+        distance = xp.where(rows.is_top, xp.full_like(distance, xp.inf), distance)
+        at = xp.argmin(distance, axis=-1, keepdims=True)
+        return -xp.take_along_axis(rows.d, at, axis=-1)[:, 0]
+
     def _lin(self, rows: Rows, x: Array, h: Array | None) -> Array:
         """1 + (k - 1) x d, clipped at 0 for k > 1."""
-        lin = 1.0 + self.eps * (column(x) * rows.d)
+        lin = rows.d * column(self.eps * x)
+        lin += 1.0
         if h is None:
             return lin
         xp = rows.xp
@@ -78,16 +88,16 @@ class Tilt:
         if bool(xp.any(late)):
             ratio = -rows.d / column(rows.gap)
             lin = xp.where(column(late), (1.0 - ratio) + column(h) * ratio, lin)
-        return xp.where(lin > 0.0, lin, xp.zeros_like(lin))
+        return rows.positive(lin)
 
     def radius_max(self, rows: Rows) -> Array:
         """Radius from which the ball is slack; inf for k <= 0."""
         xp = rows.xp
         if self.k <= 0.0:
             return xp.full_like(rows.mass, xp.inf)
-        log_mass = rows.log_mass
-        inside = rows.mass * cressie_read_of_log(-log_mass, self.k)
-        return inside + rows.rest / self.k
+        if self.eps == 0.0:
+            return -rows.log_mass
+        return xp.expm1(-self.eps * rows.log_mass) / (self.k * self.eps)  # (m^{1-k} - 1) / (k (k - 1))
 
     def _log_tilt(self, xp: Any, u: Array) -> Array:
         if self.eps == 0.0:
@@ -100,6 +110,8 @@ class Tilt:
         xp, k, eps = rows.xp, self.k, self.eps
         x, chain, h = self._tilt(rows, unknown)
         centred = (abs(eps) * x * rows.top <= 0.5) & (x * rows.top <= 30.0)
+        if h is not None:  # close to the slack, lin is exact from the maximum only
+            centred = centred & (h >= 0.5)
         factor = xp.where(centred, 1.0 / (1.0 - eps * x * xp.where(centred, rows.top, xp.zeros_like(x))), 1.0)
         tilt = x * factor
         u = column(tilt) * xp.where(column(centred), rows.e, rows.d)
@@ -107,7 +119,8 @@ class Tilt:
         if h is not None:
             lin = self._lin(rows, x, h)
             alive = lin > 0.0
-            log_w = xp.where(column(centred), log_w, xp.where(alive, xp.log(xp.where(alive, lin, xp.ones_like(lin))) / eps, -xp.inf))
+            late = xp.where(alive, xp.log(xp.where(alive, lin, xp.ones_like(lin))) / eps, -xp.inf)
+            log_w = xp.where(column(h >= 0.5), log_w, late)
         finite = xp.where(log_w > -xp.inf, log_w, xp.zeros_like(log_w))
         # E w - 1 from the mean: first-order terms vanish because E e = 0
         bend = finite * finite * exp_remainder(finite)
@@ -128,6 +141,8 @@ class Tilt:
         omega = t if eps == 0.0 else xp.where(alive, xp.exp((2.0 - k) * xp.where(alive, log_t, 0.0 * log_t)), 0.0 * t)
         total = rows.mean(omega)
         where = xp.where(column(centred), rows.e, rows.d)  # each is 0 where most of omega sits
+        if k > 2.0 and h is not None:  # omega = t^{2-k} grows as the runner-up dies
+            where = xp.where(column(h < 0.5), rows.d + column(rows.gap), where)
         middle = rows.mean(omega * where) / total
         spread = rows.mean(omega * (where - column(middle)) ** 2)
         multiplier = xp.exp(eps * log_norm) / tilt
@@ -169,14 +184,11 @@ class Tilt:
             w = 1.0 / lin if k == 0.0 else 1.0 / (lin * lin) if k == 0.5 else 1.0 / xp.sqrt(lin) if k == -1.0 else None
             if w is None:
                 w = lin ** (1.0 / eps)
-            omega = w / (lin if eps < 0.0 else xp.where(lin > 0.0, lin, xp.ones_like(lin)))
-        s0, s1 = rows.mean(w), rows.mean_with(w, d)
-        if omega is w:
-            total, first = s0, s1
-        else:
-            total, first = rows.mean(omega), rows.mean_with(omega, d)
+            omega = w / (lin if eps < 0.0 else xp.where(lin > 0.0, lin, 1.0))
+        s0, (s1, s2) = rows.mean(w), rows.moments(w)
+        total, first, second = (s0, s1, s2) if omega is w else (rows.mean(omega), *rows.moments(omega))
         middle = first / total
-        variance = rows.mean_with(omega, rows.d2) / total - middle * middle
+        variance = second / total - middle * middle
         mean_d = s1 / s0
         log_s0 = xp.log(s0)
         if eps == 0.0:

@@ -41,7 +41,7 @@ def check(scores, divergence, base, radius):
     assert abs(found.normalizer - exact.normalizer) <= 1e-14 * size + exact.allowed() * abs(exact.normalizer), where
     assert np.max(np.abs(found.weights - exact.weights)) <= 10 * exact.allowed(), where
     assert found.gap <= 1e-13 * spread, where
-    assert found.radius == pytest.approx(radius, rel=1e-12), where
+    assert close(found.radius, radius, max(1e-12, 0.01 * exact.allowed())), where
     return found
 
 
@@ -51,6 +51,12 @@ def radii_of(scores, divergence, base, tiny):
     if ceiling == truth.mpmath.inf:
         return [*tiny, 0.3, 4.0, 40.0]
     return [*tiny, *(float(share * ceiling) for share in (0.3, *FAR))]
+
+
+def by_score(scores, weights):
+    """Mass at each distinct score: among ties any split is optimal."""
+    levels, place = np.unique(scores, return_inverse=True)
+    return np.bincount(place, weights=weights, minlength=levels.size)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -111,7 +117,7 @@ def test_temperature_gives_the_exact_radius(divergence):
         pytest.skip("not concave in the penalised form")
     for temperature in (1e6, 3.0, 0.4):
         exact = truth.worst_case(scores, divergence, base, temperature=temperature)
-        if not 0.0 < exact.multiplier:
+        if not exact.multiplier > 0.0:
             continue
         found = dro.worst_case(scores, temperature=temperature, divergence=divergence, base=base)
         assert close(found.radius, exact.radius, 1e-10)
@@ -215,7 +221,7 @@ def test_total_variation_is_exact_with_the_right_derivative_at_break_points(case
     assert close(found.excess, excess, 1e-14)
     assert abs(found.value - value) <= 1e-15 * np.ptp(scores)
     assert close(found.multiplier, multiplier, 1e-15)
-    assert np.allclose(found.weights, weights, rtol=0, atol=1e-15)
+    assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-15)
     assert found.gap <= 1e-14
 
 
@@ -228,7 +234,7 @@ def test_total_variation_on_every_hazard(pool, radius):
     assert close(found.excess, excess, 1e-13)
     assert close(found.multiplier, multiplier, 1e-15)
     assert abs(found.value - value) <= 1e-15 * np.ptp(scores) + np.spacing(np.max(np.abs(scores)))
-    assert np.allclose(found.weights, weights, rtol=0, atol=1e-15)
+    assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -239,12 +245,12 @@ def test_cvar_on_every_hazard(pool, level):
     found = dro.worst_case(scores, divergence=divergences.get("cvar", level=level), base=base)
     if level == 1.0:
         # the running sum of the base rounds: any value at risk below the last atoms of no mass would do
-        assert np.allclose(found.weights, weights, rtol=0, atol=1e-15)
+        assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-15)
         return
     assert abs(found.value - value) <= 1e-15 * np.ptp(scores) + np.spacing(np.max(np.abs(scores)))
     assert abs(found.normalizer - risk) <= np.spacing(np.max(np.abs(scores)))
     assert abs(found.multiplier - over) <= 1e-15 * np.ptp(scores)
-    assert np.allclose(found.weights, weights, rtol=0, atol=1e-14)
+    assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(("exact", "level"), [(Fraction(1, 3), 1.0 / 3.0), (Fraction(1, 6), 1.0 / 6.0), (Fraction(1, 2), 0.5)])
@@ -255,7 +261,7 @@ def test_cvar_break_points_take_the_right_derivative_in_one_over_level(exact, le
     assert close(found.value, value, 1e-15)
     assert abs(found.multiplier - over) <= 1e-15
     assert abs(found.normalizer - risk) <= 1e-15
-    assert np.allclose(found.weights, weights, rtol=0, atol=1e-15)
+    assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("divergence", SMOOTH, ids=truth.label)
