@@ -46,8 +46,8 @@ class Bose:
             centred = centred & (rows.lost == 0.0)
         near = column(centred)
         u = column(x) * xp.where(near, rows.e, rows.d)
-        shift = self._root(rows, u, centred)
-        excess_t = self._excess(xp, u, shift, near)
+        shift = self._root(rows, x, u, centred)
+        excess_t = self._excess(xp, u, shift, centred)
         t = 1.0 + excess_t
         omega = 2.0 * t * (1.0 + t)
         total = rows.mean(omega)
@@ -67,39 +67,65 @@ class Bose:
             x, radius, self._slack(rows, t, x), slope, 1.0 / x, minus, excess, normalizer, centred, log_t, conjugate
         )
 
-    moments = precise
+    def moments(self, rows: Rows, x: Array) -> Point:
+        """The point from few sums; good for radii that are not tiny and rows that lost nothing."""
+        xp = rows.xp
+        far = xp.zeros_like(x) > 1.0
+        u = column(x) * rows.d
+        shift = self._root(rows, x, u, far)
+        below = xp.expm1(2.0 * u - column(shift))  # -1 / (1 + t)
+        t = -1.0 / below - 1.0
+        omega = 2.0 * t * (1.0 + t)
+        total, (first, second) = rows.mean(omega), rows.moments(omega)
+        middle = first / total
+        slope = x * x * (second - first * middle)
+        mean_d = rows.moments(t)[0]
+        rows.hint = (x, shift, 2.0 * middle)
+        radius = 0.5 * (rows.log_mean(-below) - shift) + x * mean_d + LOG2
+        normalizer = -0.5 * (LOG2 - shift) / x
+        one = xp.ones_like(x)
+        return Point(x, radius, one, slope, 1.0 / x, -one, mean_d + rows.top, normalizer, far)
 
     def _lost_radius(self, rows: Rows) -> Array | float:
         return 0.0 if rows.lost is None else 0.5 * LOG2 * rows.lost
 
-    def _excess(self, xp: Any, u: Array, shift: Array, near: Array) -> Array:
+    def _excess(self, xp: Any, u: Array, shift: Array, centred: Array) -> Array:
         """t - 1, accurate near 0 in the centred rows."""
+        if not bool(xp.any(centred)):
+            return 1.0 / xp.expm1(column(shift) - 2.0 * u) - 1.0
+        near = column(centred)
         s = column(shift) + u
         bend = xp.expm1(-2.0 * xp.where(near, s, xp.zeros_like(s)))
         y = xp.where(near, xp.ones_like(s), column(shift) - 2.0 * u)
         return xp.where(near, -2.0 * bend / (1.0 + 2.0 * bend), 1.0 / xp.expm1(y) - 1.0)
 
-    def _root(self, rows: Rows, u: Array, centred: Array) -> Array:
+    def _root(self, rows: Rows, x: Array, u: Array, centred: Array) -> Array:
         """The shift that makes E t = 1: from 0 in centred rows (Newton), in [log1p(mass), log 2] in the others."""
         xp = rows.xp
-        near = column(centred)
         lo = xp.where(centred, xp.full_like(rows.top, -0.35), xp.log1p(rows.mass))
         hi = xp.where(centred, xp.full_like(rows.top, 0.3), xp.full_like(rows.top, LOG2))
-        shift = xp.where(centred, xp.zeros_like(lo), lo)
+        shift = xp.where(centred, 0.0, lo)
+        if rows.hint is not None:
+            before, left, slope = rows.hint
+            guess = left + slope * (x - before)
+            shift = xp.where(~centred & (guess > lo) & (guess < hi), guess, shift)
+        size = xp.max(xp.abs(u), axis=-1)
         for _ in range(100):
-            t1 = self._excess(xp, u, shift, near)
+            t1 = self._excess(xp, u, shift, centred)
             off = rows.mean(t1) if rows.lost is None else rows.mean(t1) - rows.lost
-            steep = rows.mean(2.0 * (1.0 + t1) * (2.0 + t1))
+            steep = 2.0 * (rows.mean_with(t1, t1) + 3.0 * rows.mean(t1)) + 4.0
             lower = xp.where(centred, off < 0.0, off > 0.0)
             lo, hi = xp.where(lower, shift, lo), xp.where(lower, hi, shift)
             # 1/E t is close to linear in z where t ~ 1/z
             step = xp.where(centred, -off / steep, off * (1.0 + off) / (0.5 * steep))
             new = shift + step
             middle = 0.5 * (lo + hi)
-            new = xp.where((new <= lo) | (new >= hi), xp.where(xp.abs(step) <= 4e-16 * xp.abs(shift), shift, middle), new)
+            new = xp.where(
+                (new <= lo) | (new >= hi), xp.where(xp.abs(step) <= 4e-16 * xp.abs(shift), shift, middle), new
+            )
             moved = xp.abs(new - shift)
             shift = new
-            scale = xp.where(centred, xp.max(xp.abs(u), axis=-1), xp.abs(shift))
+            scale = xp.where(centred, size, xp.abs(shift))
             if not bool(xp.any(moved > 1e-10 * scale)):  # Newton: the next step would be its square
                 break
         return shift

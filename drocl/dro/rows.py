@@ -29,6 +29,7 @@ class Rows:
     centre: Array  # (rows,) mean under base
     spread: Array  # (rows,) range over the support, positive
     lost: Array | None = None  # (rows,) mass of atoms that must get weight 0; base then sums to 1 - lost
+    hint: tuple[Array, ...] | None = None  # where an evaluation left off, for the next one to start from
 
     @cached_property
     def xp(self) -> Any:

@@ -34,7 +34,7 @@ class Problem:
 
     def block(self, rows: slice) -> "Problem":
         def cut(a: Array | None) -> Array | None:
-            return a if a is None or a.shape[0] == 1 and self.scores.shape[0] != 1 else a[rows]
+            return a if a is None or (a.shape[0] == 1 and self.scores.shape[0] != 1) else a[rows]
 
         scores = self.xp.astype(self.scores[rows, :], self.xp.float64, copy=False)
         base = None if self.base is None else (self.base if self.base.shape[0] == 1 else self.base[rows, :])
@@ -93,7 +93,9 @@ def prepare(problem: Problem, *, keep_total: bool) -> Prepared:
     empty = infinite
     if not plain:
         charged = xp.ones_like(f, dtype=xp.bool) if q is None else (q > 0.0) & (f == f)
-        weights = xp.where(charged, xp.ones_like(f) / f.shape[-1] if q is None else q * xp.ones_like(f), xp.zeros_like(f))
+        weights = xp.where(
+            charged, xp.ones_like(f) / f.shape[-1] if q is None else q * xp.ones_like(f), xp.zeros_like(f)
+        )
         infinite = xp.any(charged & (f == xp.inf), axis=-1)
         living = charged & (xp.abs(f) < xp.inf)
         dead = xp.sum(xp.where(charged & (f == -xp.inf), weights, xp.zeros_like(f)), axis=-1)
@@ -179,7 +181,9 @@ class Curve:
         xp, r = self.xp, radius
         if self.ready.any_dead and not self.is_js and self.k > 0.0:
             k, kept = self.k, xp.log1p(-self.ready.dead)
-            full = r - kept if k == 1.0 else ((1.0 + k * (k - 1.0) * r) * xp.exp((1.0 - k) * kept) - 1.0) / (k * (k - 1.0))
+            full = (
+                r - kept if k == 1.0 else ((1.0 + k * (k - 1.0) * r) * xp.exp((1.0 - k) * kept) - 1.0) / (k * (k - 1.0))
+            )
             r = xp.where(self.ready.dead > 0.0, full, r)
         r = r * self.scale
         return r if self.renyi is None else self.renyi.from_carrier(r)
@@ -328,7 +332,7 @@ class Curve:
         xp, k = self.xp, self.k
         if target is None or (k != 1.0 and abs(k - 1.0) < 0.02) or (k != 0.0 and abs(k) < 0.02):
             return False
-        if self.is_js or not bool(xp.all((target >= 0.01) & (target <= 0.9 * ceiling))):
+        if rows.lost is not None or not bool(xp.all((target >= 0.01) & (target <= 0.9 * ceiling))):
             return False
         return bool(xp.all(rows.fast_deviation >= 0.02))
 
@@ -385,7 +389,14 @@ class Curve:
     # -- assembly --------------------------------------------------------------------------------------------------
 
     def _assemble(
-        self, state: Array, regular: Array, point: Point | None, x: Array, fast: Array, target: Array | None, forced: Array
+        self,
+        state: Array,
+        regular: Array,
+        point: Point | None,
+        x: Array,
+        fast: Array,
+        target: Array | None,
+        forced: Array,
     ) -> dict[str, Array]:
         xp, rows, ready, zero = self.xp, self.rows, self.ready, self.zero
         out: dict[str, Array] = {"state": state, "x": x, "fast": fast, "forced": xp.astype(forced, zero.dtype)}
@@ -434,7 +445,11 @@ class Curve:
     def late(self, solved: dict[str, Array]) -> dict[str, Array]:
         """Weights and primal-dual gap of a solved block."""
         xp, rows, ready, zero = self.xp, self.rows, self.ready, self.zero
-        base = xp.ones_like(rows.scores) / rows.scores.shape[-1] if rows.base is None else rows.base * xp.ones_like(rows.scores)
+        base = (
+            xp.ones_like(rows.scores) / rows.scores.shape[-1]
+            if rows.base is None
+            else rows.base * xp.ones_like(rows.scores)
+        )
         if self.is_js and ready.any_dead:
             base = base / xp.sum(base, axis=-1, keepdims=True)
         weights, gap = base, zero

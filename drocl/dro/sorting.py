@@ -119,7 +119,9 @@ def _tv(problem: "Problem", ready: "Prepared") -> dict[str, Array]:
     top_mass = rows.mean(top)
     left = 1.0 - moved
     value = rows.mean(left * rows.d)
-    dual = rows.mean(xp.maximum(s.key, column(-price)))  # beta + alpha E phi*((f - beta)/alpha) at beta = max f - alpha/2
+    dual = rows.mean(
+        xp.maximum(s.key, column(-price))
+    )  # beta + alpha E phi*((f - beta)/alpha) at beta = max f - alpha/2
     if problem.radius is None:
         value = value - price * gained
     else:

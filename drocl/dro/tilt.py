@@ -153,7 +153,17 @@ class Tilt:
         lift = -xp.expm1(-eps * log_norm) / eps if eps else log_norm
         conjugate = rows.mean(xp.expm1(k * log_t) / k if k else log_t)
         return Point(
-            unknown, radius, slack, slope, multiplier, multiplier_slope, excess, multiplier * lift, centred, log_t, conjugate
+            unknown,
+            radius,
+            slack,
+            slope,
+            multiplier,
+            multiplier_slope,
+            excess,
+            multiplier * lift,
+            centred,
+            log_t,
+            conjugate,
         )
 
     def _slack(self, rows: Rows, t: Array, multiplier: Array) -> Array:
@@ -203,5 +213,13 @@ class Tilt:
         lift = -xp.expm1(-eps * log_s0) / eps if eps else log_s0
         far = xp.zeros_like(x) > 1.0
         return Point(
-            unknown, radius, xp.ones_like(x), slope * chain, multiplier, -share * chain, mean_d + rows.top, multiplier * lift, far
+            unknown,
+            radius,
+            xp.ones_like(x),
+            slope * chain,
+            multiplier,
+            -share * chain,
+            mean_d + rows.top,
+            multiplier * lift,
+            far,
         )

@@ -35,7 +35,10 @@ def test_bars_in_formulas_do_not_break_the_table(written):
 
 def test_findings_give_the_counterexample_its_command_and_the_repair(written):
     text = " ".join(written[1].read_text().split())
-    assert "Counterexample: x = 2: 4 against 1, gap 3, allowed 0. `drocl verify bounded-by-one --x 2.0` Repaired: `bounded-re" in text
+    assert (
+        "Counterexample: x = 2: 4 against 1, gap 3, allowed 0. `drocl verify bounded-by-one --x 2.0` Repaired: `bounded-re"
+        in text
+    )
     assert "`mean-below-half`: not run (left out of the quick profile" in text
 
 

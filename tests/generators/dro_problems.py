@@ -1,7 +1,7 @@
 """Inner problems with their exact answers: high-precision roots, exact rationals, and closed forms.
 
-Nothing here shares code with the library. Each high-precision answer carries its own certificate: the dual objective at the
-root, in the generator's own formula, equals the primal one to 25 digits, or the answer is refused.
+Nothing here shares code with the library. Each high-precision answer carries its own certificate: the dual objective
+at the root, in the generator's own formula, equals the primal one to 25 digits, or the answer is refused.
 """
 
 import math
@@ -20,7 +20,7 @@ POWERS = {"kl": (1, 1), "reverse_kl": (0, 1), "chi2": (2, 2), "neyman": (-1, 2),
 
 @dataclass(frozen=True)
 class Exact:
-    """The answer, rounded to double at the end; `condition` is the elasticity of the multiplier in the radius, at least 1."""
+    """The answer, rounded to double at the end; `condition`: elasticity of the multiplier in the radius, at least 1."""
 
     value: float
     excess: float
@@ -73,7 +73,7 @@ def conjugate(k, s):
 
 
 class Pool:
-    """Atoms with base mass, in rational-exact high precision: scores measured from the maximum in units of the range."""
+    """Atoms with base mass in high precision: scores measured from the maximum in units of the range."""
 
     def __init__(self, scores, base=None):
         scores = [float(f) for f in scores]
@@ -163,7 +163,8 @@ def _root(function, start, upper):
             root = mpmath.sqrt(f_mid**2 - f_lo * f_hi)
             if root > 0:
                 guess = mid - (mid - lo) * f_mid / root
-                for point in (guess, guess - abs(guess - mid) * mpf(10) ** -6, guess + abs(guess - mid) * mpf(10) ** -6):
+                near = abs(guess - mid) * mpf(10) ** -6
+                for point in (guess, guess - near, guess + near):
                     if lo < point < hi:
                         points.append((point, function(place(point))))
         for point, height in points:

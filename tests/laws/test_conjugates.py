@@ -103,7 +103,9 @@ def test_renyi_is_a_function_of_its_carrier():
     q, q0 = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
     for order in (0.3, 1.0, 2.0, 5.0):
         renyi = get("renyi", order=order)
-        direct = math.log(np.sum(q**order * q0 ** (1 - order))) / (order - 1) if order != 1 else np.sum(q * np.log(q / q0))
+        direct = (
+            math.log(np.sum(q**order * q0 ** (1 - order))) / (order - 1) if order != 1 else np.sum(q * np.log(q / q0))
+        )
         assert float(renyi.between(q, q0)) == pytest.approx(direct, rel=1e-12)
         assert float(renyi.from_carrier(renyi.to_carrier(0.37))) == pytest.approx(0.37, rel=1e-14)
     with pytest.raises(TypeError, match="not a phi-divergence"):

@@ -1,4 +1,4 @@
-"""The fast solver against exact answers: relative error of excess and multiplier within max(1e-10, 100 eps condition)."""
+"""The fast solver against exact answers: excess and multiplier to a relative max(1e-10, 100 eps condition)."""
 
 import importlib.util
 import math
@@ -151,7 +151,7 @@ def test_unclipped_pearson_ball_is_mean_plus_a_multiple_of_the_deviation(radius)
 
 
 def test_clipped_pearson_ball_of_three_atoms_by_hand():
-    # scores 0, 1, 2 of mass 1/3; eta = 3/4: the lowest is clipped (eta > 1/2), (E(f-l)^2) / (E(f-l))^2 = 1 + eta on {1, 2}
+    # scores 0, 1, 2 of mass 1/3; eta = 3/4: the lowest is clipped (eta > 1/2)
     # q = (0, p, 1-p): 3 (p^2 + (1-p)^2) - 1 = 3/4, p = (1 - sqrt(1/6)) / 2
     p = 0.5 * (1.0 - math.sqrt(1.0 / 6.0))
     found = dro.worst_case([0.0, 1.0, 2.0], radius=0.75, divergence="chi2")
@@ -253,7 +253,9 @@ def test_cvar_on_every_hazard(pool, level):
     assert np.allclose(by_score(scores, found.weights), by_score(scores, weights), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize(("exact", "level"), [(Fraction(1, 3), 1.0 / 3.0), (Fraction(1, 6), 1.0 / 6.0), (Fraction(1, 2), 0.5)])
+@pytest.mark.parametrize(
+    ("exact", "level"), [(Fraction(1, 3), 1.0 / 3.0), (Fraction(1, 6), 1.0 / 6.0), (Fraction(1, 2), 0.5)]
+)
 def test_cvar_break_points_take_the_right_derivative_in_one_over_level(exact, level):
     scores = np.array([0.3, -1.0, 2.5, 0.0, 1.75, -0.5])
     value, over, risk, weights = truth.value_at_risk(scores, exact)

@@ -39,7 +39,7 @@ def test_first_derivatives_in_scores_radius_and_base(divergence, output):
 
 
 @pytest.mark.parametrize("divergence", PENALISED, ids=truth.label)
-@pytest.mark.parametrize("output", ("value", "weights", "normalizer", "radius"))
+@pytest.mark.parametrize("output", ["value", "weights", "normalizer", "radius"])
 def test_first_derivatives_in_scores_temperature_and_base(divergence, output):
     def ask(scores, temperature, base):
         return getattr(dro.worst_case(scores, temperature=temperature, base=base, divergence=divergence), output)
@@ -50,7 +50,7 @@ def test_first_derivatives_in_scores_temperature_and_base(divergence, output):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("divergence", SMOOTH, ids=truth.label)
-@pytest.mark.parametrize("output", ("value", "multiplier", "weights", "normalizer"))
+@pytest.mark.parametrize("output", ["value", "multiplier", "weights", "normalizer"])
 def test_second_derivatives(divergence, output):
     def ask(scores, radius, base):
         return getattr(dro.worst_case(scores, radius=radius, base=base, divergence=divergence), output)
@@ -69,7 +69,7 @@ def test_second_derivatives_of_the_penalised_value(divergence):
     assert torch.autograd.gradgradcheck(ask, inputs, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("divergence", (*SMOOTH, "tv"), ids=truth.label)
+@pytest.mark.parametrize("divergence", [*SMOOTH, "tv"], ids=truth.label)
 def test_danskin(divergence):
     scores, radius = leaf(SCORES), leaf(torch.tensor([0.03, 0.2], dtype=torch.float64))
     found = dro.worst_case(scores, radius=radius, base=BASE, divergence=divergence)
@@ -85,8 +85,8 @@ def test_danskin_for_cvar():
     assert torch.allclose(scores.grad, found.weights.detach(), rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("divergence", ("tv", divergences.get("cvar", level=0.35)), ids=truth.label)
-@pytest.mark.parametrize("output", ("value", "multiplier", "normalizer", "excess"))
+@pytest.mark.parametrize("divergence", ["tv", divergences.get("cvar", level=0.35)], ids=truth.label)
+@pytest.mark.parametrize("output", ["value", "multiplier", "normalizer", "excess"])
 def test_piecewise_linear_balls_have_the_gradient_of_their_piece(divergence, output):
     budget = {"radius": 0.12} if divergence == "tv" else {}
 
@@ -109,7 +109,7 @@ def test_multiplier_of_kl_moves_by_its_closed_form():
 
 
 class TestEdges:
-    @pytest.mark.parametrize("divergence", ("kl", "chi2", "hellinger", "js", "tv"))
+    @pytest.mark.parametrize("divergence", ["kl", "chi2", "hellinger", "js", "tv"])
     def test_slack_rows_pull_the_argmax_and_have_no_price(self, divergence):
         scores, radius = leaf(torch.tensor([1.0, 3.0, 3.0, 0.0])), leaf(torch.tensor(40.0))
         found = dro.worst_case(scores, radius=radius, divergence=divergence)
@@ -185,7 +185,7 @@ def test_low_precision_comes_back_in_kind_with_the_gradient_of_double(dtype, rto
     assert torch.allclose(low.grad.double(), full.grad, rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("divergence", ("kl", "chi2", "js", "tv"))
+@pytest.mark.parametrize("divergence", ["kl", "chi2", "js", "tv"])
 def test_numbers_are_the_same_with_and_without_gradients(divergence):
     plain = dro.worst_case(SCORES, radius=0.1, base=BASE, divergence=divergence)
     asked = dro.worst_case(leaf(SCORES), radius=0.1, base=BASE, divergence=divergence)

@@ -214,6 +214,8 @@ def test_steep_powers_keep_the_atom_that_is_about_to_be_clipped(power):
 
 
 def test_a_penalised_value_that_a_clip_once_hid():
-    best = dro.worst_case([1.6, 1.4, -1.0], temperature=0.23325673267627048, divergence=divergences.get("cressie_read", k=20))
+    best = dro.worst_case(
+        [1.6, 1.4, -1.0], temperature=0.23325673267627048, divergence=divergences.get("cressie_read", k=20)
+    )
     assert best.value == pytest.approx(1.0952592929, abs=1e-10)
     assert np.allclose(best.weights, [0.44186963, 0.44001205, 0.11811832], atol=1e-8)
