@@ -71,7 +71,7 @@ class Tilt:
     def nearest_clip(self, rows: Rows, unknown: Array) -> Array:
         """|d| of the atom closest to being clipped, (rows,)."""
         xp = rows.xp
-        x, _, h = self._tilt(rows, unknown)
+        x, *_ = self._tilt(rows, unknown)
         distance = xp.abs(1.0 + self.eps * column(x) * rows.d)
         distance = xp.where(rows.is_top, xp.full_like(distance, xp.inf), distance)
         at = xp.argmin(distance, axis=-1, keepdims=True)
