@@ -29,9 +29,10 @@ verify: $(STAMP)  ## every claim at PROFILE, compared with CLAIMS.md
 figures: $(STAMP)  ## every figure at PROFILE
 	$(BIN)/drocl figures --profile $(PROFILE) --out $(OUT)
 
-test: $(STAMP)  ## the whole test suite, slow tests included, with coverage of drocl
+test: $(STAMP)  ## lint, types, every verdict against CLAIMS.md, the whole test suite with coverage
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
+	$(BIN)/drocl verify --check --out $(OUT)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-fast: $(STAMP)  ## without the slow tests, without coverage
