@@ -70,7 +70,7 @@ class Bose:
     def moments(self, rows: Rows, x: Array) -> Point:
         """The point from few sums; good for radii that are not tiny and rows that lost nothing."""
         xp = rows.xp
-        far = xp.zeros_like(x) > 1.0
+        far = x < 0.0
         u = column(x) * rows.d
         shift = self._root(rows, x, u, far)
         below = xp.expm1(2.0 * u - column(shift))  # -1 / (1 + t)
@@ -84,7 +84,7 @@ class Bose:
         radius = 0.5 * (rows.log_mean(-below) - shift) + x * mean_d + LOG2
         normalizer = -0.5 * (LOG2 - shift) / x
         one = xp.ones_like(x)
-        return Point(x, radius, one, slope, 1.0 / x, -one, mean_d + rows.top, normalizer, far)
+        return Point(x, radius, one, slope, 1.0 / x, -one, mean_d + rows.top, normalizer, far, middle=middle)
 
     def _lost_radius(self, rows: Rows) -> Array | float:
         return 0.0 if rows.lost is None else 0.5 * LOG2 * rows.lost

@@ -12,7 +12,7 @@ import numpy as np
 from drocl.divergences import Divergence, JensenShannon, Renyi
 from drocl.dro import sorting
 from drocl.dro.bose import Bose
-from drocl.dro.roots import increasing_root
+from drocl.dro.roots import Proposal, increasing_root
 from drocl.dro.rows import Rows, column
 from drocl.dro.tilt import Point, Tilt
 
@@ -281,8 +281,14 @@ class Curve:
         start = self._first_guess(rows, target, rows.fast_deviation if all_quick else rows.deviation)
         # past 1e300 only the argmax is left in double precision; the ball of a k near 0 or below may ask for more
         upper = xp.full_like(start, 1e300)
-        proposal = self._by_radius(rows, target, ceiling, evaluate)
+        proposal, seen = self._by_radius(rows, target, ceiling, evaluate)
         x, _ = increasing_root(xp, proposal, start, upper, settle=1e-9 if all_quick and self.k == 1.0 else 1e-10)
+        last = seen["point"]
+        if all_quick and self.k <= 1.0 and seen["index"] is None:
+            # without kinks, a last step this small needs no evaluation of its own
+            near = (xp.abs(x - last.x) <= 1e-9 * x) & (last.slope < xp.inf)
+            if bool(xp.all(near)):
+                return x, last.nudged(x), flag
         return self._sharpened(rows, x, evaluate(rows, x), flag, target, ceiling)
 
     def _sharpened(
@@ -307,7 +313,7 @@ class Curve:
         if ceiling is None:
             propose = self._by_temperature(part, target, family.precise)
         else:
-            propose = self._by_radius(part, target, xp.take(ceiling, bad), family.precise)
+            propose, _ = self._by_radius(part, target, xp.take(ceiling, bad), family.precise)
         z, _ = increasing_root(xp, propose, start, upper)
         better = family.precise(part, z)
         again = better.multiplier if ceiling is None else better.radius
@@ -338,7 +344,8 @@ class Curve:
 
     def _by_radius(
         self, rows: Rows, target: Array, ceiling: Array, evaluate: Callable[[Rows, Array], Point]
-    ) -> Callable[[Array, Array | None], tuple[Array, Array]]:
+    ) -> tuple[Proposal, dict[str, Any]]:
+        """The Newton proposal, and what it saw last."""
         xp, k = self.xp, self.k
         # near the ceiling the distance to it is the residual; moments know none: their rows stay clear of it
         upper_half = target > 0.5 * ceiling
@@ -351,7 +358,7 @@ class Curve:
                 cache.update(index=index, rows=rows.take(index))
             part = cache["rows"]
             goal, high, left = (a if index is None else xp.take(a, index) for a in (target, upper_half, room))
-            point = evaluate(part, x)
+            point = cache["point"] = evaluate(part, x)
             # moments of a tiny tilt can round to a radius of 0 or below it: far too small all the same
             residual = xp.where(point.radius > 0.0, xp.log(point.radius / goal), -xp.inf)
             proposal = x * xp.exp(_clip(xp, -residual * point.radius / point.slope, 4.0))
@@ -362,11 +369,9 @@ class Curve:
                 proposal = xp.where(high, x + climb * x if k == 1.0 else x * xp.exp(climb), proposal)
             return xp.where(residual == residual, residual, 1.0), proposal
 
-        return propose
+        return propose, cache
 
-    def _by_temperature(
-        self, rows: Rows, tau: Array, evaluate: Callable[[Rows, Array], Point]
-    ) -> Callable[[Array, Array | None], tuple[Array, Array]]:
+    def _by_temperature(self, rows: Rows, tau: Array, evaluate: Callable[[Rows, Array], Point]) -> Proposal:
         xp = self.xp
         cache: dict[str, Any] = {"index": None, "rows": rows}
         order = None if self.renyi is None else self.renyi.order
@@ -496,5 +501,5 @@ class Curve:
 
 
 def _clip(xp: Any, jump: Array, most: float) -> Array:
-    """`jump` kept within (-most, most); nan stays nan."""
-    return xp.where(xp.abs(jump) < most, jump, most * xp.sign(jump))
+    """`jump` kept within [-most, most]; nan stays nan."""
+    return xp.where(jump > most, most, xp.where(jump < -most, -most, jump))

@@ -11,7 +11,7 @@ For k > 1 only the argmax is left from x_slack = 1 / ((k-1) gap) on. There the u
 1 + (k-1) x d_i = (1 - |d_i| / gap) + h |d_i| / gap, h = 1 / (1 + z), is used once h < 1/2: full precision at both ends.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drocl._special import cressie_read_of_log, exp_remainder, log1p_remainder
@@ -26,7 +26,7 @@ class Point:
 
     x: Array  # the unknown: x, or z for k > 1
     radius: Array
-    slack: Array  # radius_max - radius, accurate when tiny
+    slack: Array  # radius_max - radius, accurate when tiny; not from `moments`
     slope: Array  # d radius / d log of the unknown
     multiplier: Array
     multiplier_slope: Array  # d log multiplier / d log of the unknown
@@ -35,6 +35,21 @@ class Point:
     centred: Array
     log_density: Array | None = None  # log(q / q0), (rows, n)
     conjugate: Array | None = None  # E phi*(s)
+    middle: Array | None = None  # mean score under the sensitivities phi*''(s), from the maximum
+
+    def nudged(self, x: Array) -> "Point":
+        """The point at an unknown so close that first order is all there is in double precision."""
+        if self.middle is None:
+            raise AssertionError("only the points of `moments` can be moved")
+        step = (x - self.x) / self.x
+        return replace(
+            self,
+            x=x,
+            radius=self.radius + self.slope * step,
+            multiplier=self.multiplier * (1.0 + self.multiplier_slope * step),
+            excess=self.excess + self.multiplier * self.slope * step,  # the multiplier is the slope in the radius
+            normalizer=self.normalizer - self.multiplier_slope * (self.middle - self.normalizer) * step,
+        )
 
 
 class Tilt:
@@ -205,21 +220,13 @@ class Tilt:
             radius = x * mean_d - log_s0
         else:
             radius = ((s0 + eps * x * s1) * s0 ** (-k) - 1.0) / (k * eps) if k else log_s0 + rows.log_mean(lin)
-        power = xp.ones_like(s0) if eps == 0.0 else xp.exp(eps * log_s0)
-        multiplier = power / x
+        multiplier = 1.0 / x if eps == 0.0 else xp.exp(eps * log_s0) / x
         # d radius / d log x = x^2 S0^{-k-1} W^2 var
         share = total / s0
-        slope = x * x * variance * (1.0 if eps == 0.0 else share * share * s0 ** (1.0 - k))
+        slope = (x * share) ** 2 * variance * (1.0 if eps == 0.0 else s0 ** (1.0 - k))
         lift = -xp.expm1(-eps * log_s0) / eps if eps else log_s0
-        far = xp.zeros_like(x) > 1.0
+        excess, normalizer, far = mean_d + rows.top, multiplier * lift, x < 0.0
+        none = x  # no slack from here
         return Point(
-            unknown,
-            radius,
-            xp.ones_like(x),
-            slope * chain,
-            multiplier,
-            -share * chain,
-            mean_d + rows.top,
-            multiplier * lift,
-            far,
+            unknown, radius, none, slope * chain, multiplier, -share * chain, excess, normalizer, far, middle=middle
         )
