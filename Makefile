@@ -7,7 +7,7 @@ PROFILE ?= quick
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env report verify figures test test-fast lint bench coverage clean
+.PHONY: help env report verify figures test test-fast lint bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/' | sort
@@ -42,7 +42,7 @@ lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
-bench: $(STAMP)  ## solver and population engine against cvxpy, as ratios in one run
+bench: $(STAMP)  ## solver against cvxpy and torch, exact expectations against sampling
 	$(BIN)/python benchmarks/dro.py
 	$(BIN)/python benchmarks/population.py
 

@@ -183,7 +183,7 @@ def report(
     if failed:
         typer.echo(f"drocl: {failed}", err=True)
     screen.print(f"report: {page}", soft_wrap=True)
-    raise typer.Exit(CHANGED if done.changed or failed else AS_RECORDED)
+    raise typer.Exit(CHANGED if done.changed or done.blind or failed else AS_RECORDED)
 
 
 @app.command()
@@ -247,7 +247,9 @@ def _select(names: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
 
 
 def _conclusive(row: dict[str, object]) -> bool:
-    return row.get("status") == "ok"
+    from drocl.claims.judge import CONCLUSIVE
+
+    return row.get("status") in CONCLUSIVE
 
 
 @contextmanager

@@ -17,7 +17,7 @@ PARTIAL_SUFFIX = ".partial"
 STALE_SECONDS = 3600.0
 # Changes here cannot change a number, so they need not throw stored results away.
 PRESENTATION = ("report", "teach", "cli.py", "__main__.py", "claims/show.py", "claims/ledger.py", "claims/junit.py")
-LIBRARIES = ("numpy", "scipy", "cvxpy", "clarabel", "torch", "scikit-learn")
+LIBRARIES = ("numpy", "scipy", "cvxpy", "clarabel", "scs", "highspy", "torch", "scikit-learn")
 
 
 def jsonable(value: Any) -> Any:

@@ -19,7 +19,7 @@ CAPTION = (
     "Reproduce: drocl figures multiplier-across-divergences."
 )
 SIMULATION = "sim_divergence_multipliers"
-CLAIMS = ("tau-is-multiplier", "chi2-variance-law")
+CLAIMS = ("tau-is-multiplier", "temperature-spends-the-radius", "chi2-variance-law")
 NAMES = {
     "kl": "KL",
     "reverse_kl": "reverse KL",
