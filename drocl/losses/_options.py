@@ -1,0 +1,216 @@
+"""What all losses take besides their own parameters, read and checked before any work."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+    from drocl.losses.queue import Queue
+
+REDUCTIONS = ("mean", "sum", "none")
+BACKENDS = ("auto", "torch", "triton")
+
+
+class Common(TypedDict, total=False):
+    """Keyword arguments that every loss of `drocl.losses` takes.
+
+    Args:
+        symmetric: True: two-sided layout, the 2B rows of both views are anchors; False: rows of z1 against rows of z2.
+        normalize: bring rows to norm 1; False takes them as they are.
+        reduction: "mean" or "sum" over the anchors, or "none".
+        chunk_size: side of the tiles that scores are computed in; "auto" suits it to the device; None keeps the whole score
+            matrix (plain torch operations, memory grows with the square of the batch).
+        gather: each rank's anchors against the candidates of all ranks of a process group; True gathers the embeddings,
+            "ring" passes them round so that no rank ever holds them all.
+        group: the process group; None is the default one.
+        queue: more negatives for every anchor, (Q, d) or a `Queue` (memory bank, MoCo); no gradient flows into it.
+        negatives: more negatives with gradients: (n, d) for all anchors, or (B, n, d), n for each pair.
+        in_batch: False leaves only `queue` and `negatives` as negatives.
+        direction_weights: (w12, w21) with symmetric=False: w12 times the loss of z1 against z2 plus w21 times that of z2 against z1.
+        labels: (B,) integers, for the diagnostics: negatives of the anchor's own class are false negatives.
+        diagnostics: True returns (loss, `Diagnostics`).
+        backend: "torch", "triton" (CUDA), or "auto".
+    """
+
+    symmetric: bool
+    normalize: bool
+    reduction: Literal["mean", "sum", "none"]
+    chunk_size: int | Literal["auto"] | None
+    gather: bool | Literal["ring"]
+    group: "ProcessGroup | None"
+    queue: "Tensor | Queue | None"
+    negatives: Tensor | None
+    in_batch: bool
+    direction_weights: tuple[float, float] | None
+    labels: Tensor | None
+    diagnostics: bool
+    backend: Literal["auto", "torch", "triton"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """`Common` with its defaults, checked."""
+
+    symmetric: bool = True
+    normalize: bool = True
+    reduction: str = "mean"
+    chunk_size: int | str | None = "auto"
+    gather: bool | str = False
+    group: Any = None
+    queue: Any = None
+    negatives: Tensor | None = None
+    in_batch: bool = True
+    direction_weights: tuple[float, float] | None = None
+    labels: Tensor | None = None
+    diagnostics: bool = False
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in REDUCTIONS:
+            raise ValueError(f"reduction={self.reduction!r} must be one of {', '.join(map(repr, REDUCTIONS))}")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend={self.backend!r} must be one of {', '.join(map(repr, BACKENDS))}")
+        whole = isinstance(self.chunk_size, int) and not isinstance(self.chunk_size, bool)
+        if not (self.chunk_size in ("auto", None) or (whole and int(self.chunk_size) > 0)):  # type: ignore[arg-type]
+            raise ValueError(f"chunk_size={self.chunk_size!r} must be a positive whole number, 'auto' or None")
+        if not (isinstance(self.gather, bool) or self.gather == "ring"):
+            raise ValueError(f"gather={self.gather!r} must be False, True or 'ring'")
+        if self.direction_weights is not None:
+            self._check_directions(self.direction_weights)
+        if not self.in_batch and self.queue is None and self.negatives is None:
+            raise ValueError("in_batch=False leaves no negatives: give queue or negatives")
+        if not self.in_batch and self.gather:
+            raise ValueError("in_batch=False leaves nothing to gather: give gather=False")
+        if self.gather and self.dense:
+            raise ValueError("chunk_size=None (the dense path) works on one process: with gather give 'auto' or a number")
+        if self.backend == "triton" and self.dense:
+            raise ValueError("backend='triton' streams: give chunk_size 'auto' or a number, not None")
+
+    def _check_directions(self, weights: tuple[float, float]) -> None:
+        good = len(weights) == 2 and all(math.isfinite(w) and w >= 0.0 for w in weights) and sum(weights) > 0.0
+        if not good:
+            raise ValueError(f"direction_weights={weights!r} must be two numbers >= 0, not both 0")
+        if self.symmetric:
+            raise ValueError("direction_weights weighs z1 -> z2 against z2 -> z1: it needs symmetric=False")
+
+    @property
+    def dense(self) -> bool:
+        """The whole score matrix is kept."""
+        return self.chunk_size is None
+
+    @property
+    def both(self) -> bool:
+        """One-sided scores, read in both directions."""
+        return self.direction_weights is not None
+
+    @property
+    def chunk(self) -> int:
+        """Side of a tile; 0 for what suits the device."""
+        return self.chunk_size if isinstance(self.chunk_size, int) else 0
+
+    @classmethod
+    def read(cls, common: Any) -> "Options":
+        """From keyword arguments.
+
+        Raises:
+            TypeError: an unknown keyword.
+            ValueError: a value that is not allowed.
+        """
+        unknown = [name for name in common if name not in KNOWN]
+        if unknown:
+            raise TypeError(f"unexpected keyword {unknown[0]!r}; the losses share {', '.join(KNOWN)}")
+        return cls(**common)
+
+
+KNOWN = tuple(field.name for field in fields(Options))
+
+
+def number(name: str, value: float, low: float, high: float, *, closed: tuple[bool, bool], says: str) -> float:
+    """A finite number in an interval, or a ValueError that says what is allowed."""
+    try:
+        x = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={value!r} must be a number in {says}") from None
+    above = x >= low if closed[0] else x > low
+    below = x <= high if closed[1] else x < high
+    if not (math.isfinite(x) and above and below):
+        raise ValueError(f"{name}={value!r} must lie in {says}")
+    return x
+
+
+def positive(name: str, value: float) -> float:
+    """A number above 0."""
+    return number(name, value, 0.0, math.inf, closed=(False, False), says="(0, inf)")
+
+
+def check_views(z1: Any, z2: Any, options: Options) -> None:
+    """Two views of one shape (B, d), floating, on one device, with something to contrast.
+
+    Raises:
+        ValueError: naming the view, its shape or type, and what is allowed.
+    """
+    for name, z in (("z1", z1), ("z2", z2)):
+        if not isinstance(z, Tensor):
+            raise ValueError(f"{name} must be a torch tensor of shape (B, d), got {type(z).__name__}")
+        if z.ndim != 2 or z.shape[1] == 0:
+            raise ValueError(f"{name} must have shape (B, d) with d >= 1, got {tuple(z.shape)}")
+        if not z.is_floating_point():
+            raise ValueError(f"{name} must hold floating point numbers, got {z.dtype}")
+    if z1.shape != z2.shape:
+        raise ValueError(f"z1 and z2 must have the same shape (B, d), got {tuple(z1.shape)} and {tuple(z2.shape)}")
+    if z1.device != z2.device:
+        raise ValueError(f"z1 and z2 must be on one device, got {z1.device} and {z2.device}")
+    rows, elsewhere = z1.shape[0], options.queue is not None or options.negatives is not None or bool(options.gather)
+    if rows < 1 or (rows < 2 and not elsewhere):
+        raise ValueError(
+            f"z1 and z2 must hold B >= 2 rows, got B = {rows}: the negatives of a row are the other rows (or queue, negatives)"
+        )
+
+
+def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor, name: str = "temperature") -> Tensor:
+    """tau as a double tensor (1,) or (anchors,): a number, a tensor of one, one a pair or one an anchor.
+
+    Raises:
+        ValueError: not positive and finite, or of another shape.
+    """
+    if not isinstance(temperature, Tensor):
+        if not isinstance(temperature, int | float):
+            temperature = torch.as_tensor(temperature, dtype=torch.float64)
+        else:
+            if not (math.isfinite(temperature) and temperature > 0.0):
+                raise ValueError(f"{name}={temperature!r} must lie in (0, inf)")
+            return torch.full((1,), float(temperature), dtype=_wide(like), device=like.device)
+    t = temperature.to(device=like.device, dtype=_wide(like)).reshape(-1)
+    if t.numel() not in (1, pairs, anchors):
+        raise ValueError(
+            f"{name} of shape {tuple(temperature.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
+        )
+    if not torch.compiler.is_compiling() and not bool(((t > 0.0) & (t < torch.inf)).all()):
+        bad = float(t.detach()[~((t > 0.0) & (t < torch.inf))][0])
+        raise ValueError(f"{name} must hold numbers in (0, inf), got {bad!r}")
+    return t.repeat(2) if t.numel() == pairs != anchors and pairs > 1 else t
+
+
+def _wide(like: Tensor) -> torch.dtype:
+    from drocl.losses._tiles import wide
+
+    return wide(like)
+
+
+def read_labels(labels: Any, rows: int, like: Tensor, name: str = "labels") -> Tensor:
+    """Class labels (B,) as int64 on the device of the embeddings.
+
+    Raises:
+        ValueError: another shape, or not whole numbers.
+    """
+    tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
+    if tensor.shape != (rows,):
+        raise ValueError(f"{name} must have shape ({rows},), one a pair, got {tuple(tensor.shape)}")
+    if tensor.is_floating_point() or tensor.is_complex():
+        raise ValueError(f"{name} must hold whole numbers, got {tensor.dtype}")
+    return tensor.to(device=like.device, dtype=torch.int64)
