@@ -18,7 +18,7 @@ Heads = Callable[["_rows.Batch", Tensor], Head]
 
 def evaluate(
     z1: Tensor, z2: Tensor, temperature: Any, kernels: Sequence[Kernel], make_head: Heads, options: Options, *,
-    ids: Tensor | None = None, keep_self: bool = False, moments: int = 0,
+    ids: Tensor | None = None, moments: int = 0,
 ) -> Any:  # fmt: skip
     """Loss of the views: row statistics of `kernels`, then `make_head(batch, tau)(s+, lse, K, tau)` an anchor.
 
@@ -28,14 +28,14 @@ def evaluate(
         kernels: what is summed over the negatives.
         make_head: from the batch and tau to the pointwise part, which returns values (m,) and the clamp (m,) or None.
         options: the shared options.
-        ids, keep_self: as in `drocl.losses._rows.prepare`.
+        ids: as in `drocl.losses._rows.prepare`.
         moments: what the head needs besides the sums; it finds the columns as `batch.extra`.
 
     Returns:
         The reduced loss, or (loss, Diagnostics).
     """
     with torch.autocast(z1.device.type if isinstance(z1, Tensor) else "cpu", enabled=False):
-        batch = _rows.prepare(z1, z2, options, ids=ids, keep_self=keep_self)
+        batch = _rows.prepare(z1, z2, options, ids=ids)
         tau = read_temperature(temperature, batch.anchors.shape[0], batch.pairs, batch.unit)
         moments = 2 if options.diagnostics else max(moments, int(tau.requires_grad))
         rows = _rows.statistics(batch, 1.0 / tau, kernels, moments)

@@ -90,12 +90,12 @@ unit_rows.register_autograd(_pull_views, setup_context=_keep_views)
 
 def _pairs(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
-    chunk: int,
+    period: int, chunk: int,
 ) -> Pairs:  # fmt: skip
     labels_a, labels_b = (*labels, None, None)[:2]
     return Pairs(
         a, b, kappa, ids[0], ids[1] if b is not None else None, decode(kernels), _tiles.side_of(chunk, a), labels_a,
-        labels_b if b is not None else None,
+        labels_b if b is not None else None, period,
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _positive_scores(a: Tensor, b: Tensor | None) -> Tensor:
 @torch.library.custom_op("drocl::row_statistics", mutates_args=())
 def row_statistics(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
-    chunk: int, moments: int, both: bool, positives: bool, backend: str,
+    period: int, chunk: int, moments: int, both: bool, positives: bool, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """lse (m, r) and extra (m, q) of the anchors a, the same of b as anchors with `both` (else no rows), positive scores (m,).
 
@@ -132,14 +132,14 @@ def row_statistics(
             from drocl.losses import _triton_path
 
             return (*_triton_path.statistics(a, b, kappa, ids, labels, decode(kernels), moments, both), score)
-        pairs = _pairs(a, b, kappa, ids, labels, kernels, chunk)
+        pairs = _pairs(a, b, kappa, ids, labels, kernels, period, chunk)
         return (*_tiles.statistics(pairs, moments, both), score)
 
 
 @row_statistics.register_fake
 def _(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
-    chunk: int, moments: int, both: bool, positives: bool, backend: str,
+    period: int, chunk: int, moments: int, both: bool, positives: bool, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     r, m, n = len(decode(kernels)), a.shape[0], b.shape[0] if both and b is not None else 0
     q = (0, r, r + 3)[moments]
@@ -148,7 +148,7 @@ def _(
 
 @torch.library.custom_op("drocl::row_statistics_pull", mutates_args=())
 def row_statistics_pull(
-    a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], chunk: int, backend: str,
+    a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], period: int, chunk: int, backend: str,
     lse: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor], grad_positive: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients with respect to a, b (no rows in the symmetric case) and kappa.
@@ -168,13 +168,13 @@ def row_statistics_pull(
 
             _triton_path.pull(a, b, kappa, ids, decode(kernels), rows, cols, out_a, out_b)
         else:
-            pairs = _pairs(a, b, kappa, ids, (), kernels, chunk)
+            pairs = _pairs(a, b, kappa, ids, (), kernels, period, chunk)
             _tiles.gradient(pairs, rows, cols, out_a, out_b)
         out_a.mul_(scale)
         out_b.mul_(scale)
         if grad_positive is not None:
             _pull_positive(a, b, grad_positive, out_a, out_b)
-        return out_a, out_b, _pull_kappa(kappa, kernels, grads, means)
+        return out_a, out_b, pull_kappa(kappa, kernels, grads, means)
 
 
 def _pull_positive(a: Tensor, b: Tensor | None, grad: Tensor, out_a: Tensor, out_b: Tensor) -> None:
@@ -188,7 +188,7 @@ def _pull_positive(a: Tensor, b: Tensor | None, grad: Tensor, out_a: Tensor, out
     to_right.addcmul_(left, weight)
 
 
-def _pull_kappa(kappa: Tensor, kernels: Sequence[float], grads: Sequence[Tensor], means: Sequence[Tensor]) -> Tensor:
+def pull_kappa(kappa: Tensor, kernels: Sequence[float], grads: Sequence[Tensor], means: Sequence[Tensor]) -> Tensor:
     """dR_k / dkappa = c_k E_k s, with c_k kappa s the differentiable part of h_k."""
     if not means:
         return torch.zeros_like(kappa)
@@ -199,16 +199,16 @@ def _pull_kappa(kappa: Tensor, kernels: Sequence[float], grads: Sequence[Tensor]
 
 @row_statistics_pull.register_fake
 def _(
-    a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], chunk: int, backend: str,
+    a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], period: int, chunk: int, backend: str,
     lse: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor], grad_positive: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     return torch.empty_like(a), a.new_empty((0, a.shape[1])) if b is None else torch.empty_like(b), torch.empty_like(kappa)
 
 
 def _keep_rows(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    a, b, kappa, ids, labels, kernels, chunk, moments, both, positives, backend = inputs
+    a, b, kappa, ids, labels, kernels, period, chunk, moments, both, positives, backend = inputs
     lse_a, extra_a, lse_b, extra_b, _ = output
-    ctx.kernels, ctx.chunk, ctx.backend, ctx.both = kernels, chunk, backend, both
+    ctx.kernels, ctx.period, ctx.chunk, ctx.backend, ctx.both = kernels, period, chunk, backend, both
     ctx.labels = len(labels)
     ctx.with_b, ctx.ids, ctx.moments, ctx.positives = b is not None, len(ids), moments, positives
     ctx.set_materialize_grads(False)
@@ -226,15 +226,17 @@ def _pull_rows(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     pulled = [torch.zeros_like(x) if g is None else g for g, x in zip(given, lse, strict=True)]
     means = [extra[:, :r] for extra, _ in zip((extra_a, extra_b), lse, strict=False)] if ctx.moments else []
     positive = grads[4] if ctx.positives else None
-    da, db, dkappa = row_statistics_pull(a, b, kappa, ids, ctx.kernels, ctx.chunk, ctx.backend, lse, pulled, means, positive)
-    return da, db if ctx.with_b else None, dkappa if ctx.moments else None, [None] * ctx.ids, [None] * ctx.labels, *[None] * 6
+    da, db, dkappa = row_statistics_pull(
+        a, b, kappa, ids, ctx.kernels, ctx.period, ctx.chunk, ctx.backend, lse, pulled, means, positive
+    )
+    return da, db if ctx.with_b else None, dkappa if ctx.moments else None, [None] * ctx.ids, [None] * ctx.labels, *[None] * 7
 
 
 row_statistics.register_autograd(_pull_rows, setup_context=_keep_rows)
 
 
 def _keep_pull(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    a, b, kappa, ids, kernels, _, _, lse, grads, means, positive = inputs
+    a, b, kappa, ids, kernels, _, _, _, lse, grads, means, positive = inputs
     ctx.kernels = kernels
     ctx.counts = (b is not None, len(ids), len(lse), positive is not None, len(means))
     ctx.save_for_backward(
@@ -279,7 +281,7 @@ def _pull_pull(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
 
     da, db, dkappa, dlse, dgrads, dpositive = (give(len(part)) for part in (a, b, kappa, lse, grads, positive))
     return (
-        da[0], db[0] if db else None, dkappa[0], [None] * n_ids, None, None, None, dlse, dgrads, [None] * n_means,
+        da[0], db[0] if db else None, dkappa[0], [None] * n_ids, None, None, None, None, dlse, dgrads, [None] * n_means,
         dpositive[0] if dpositive else None,
     )  # fmt: skip
 

@@ -82,8 +82,6 @@ class Options:
             raise ValueError(f"gather={self.gather!r} must be False, True or 'ring'")
         if self.direction_weights is not None:
             self._check_directions(self.direction_weights)
-        if not self.in_batch and self.queue is None and self.negatives is None:
-            raise ValueError("in_batch=False leaves no negatives: give queue or negatives")
         if not self.in_batch and self.gather:
             raise ValueError("in_batch=False leaves nothing to gather: give gather=False")
         if self.gather and self.dense:

@@ -21,21 +21,21 @@ class Batch:
         unit: rows of both views, (2B, d).
         pairs: B.
         ids: id of each of the 2B rows; equal ids are no negatives of each other.
-        others: ids of the candidates, where they differ from those of the anchors (one-sided); else None.
         classes: labels of the 2B rows, for the mass on false negatives.
         bank: rows of queue and shared negatives, (n, d), or None.
         own: negatives of each pair, (B, n, d), or None.
+        period: B where ids are those of the pairs themselves, else 0.
         extra: columns of the row statistics, once there are any.
     """
 
     unit: Tensor
     pairs: int
     ids: Tensor
-    others: Tensor | None
     classes: Tensor | None
     bank: Tensor | None
     own: Tensor | None
     options: Options
+    period: int
     extra: Tensor | None = None
 
     @property
@@ -85,14 +85,13 @@ class Rows:
     extra: Tensor
 
 
-def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = None, keep_self: bool = False) -> Batch:
+def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = None) -> Batch:
     """Check and join the views; `ids` (B,) names what is no negative of what, by default the pairs themselves.
 
     Args:
         z1, z2: (B, d).
         options: checked options.
         ids: (B,) integers, or None.
-        keep_self: only an anchor itself is left out of its negatives (two-sided), or nothing (one-sided).
 
     Raises:
         ValueError: views, queue or negatives of the wrong shape, not finite, or zero.
@@ -107,17 +106,11 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
     if options.gather:
         from drocl.losses import _distributed
 
-        offset = _distributed.rank(options.group) * 2 * b
-    if keep_self:
-        rows, others = torch.arange(2 * b, device=device) + offset, None
-        if not options.symmetric:
-            rows, others = rows, torch.full((2 * b,), -1, device=device)
-    else:
-        pair = torch.arange(b, device=device) + offset if ids is None else ids
-        rows, others = pair.repeat(2), None
+        offset = _distributed.rank(options.group) * b
+    names = (torch.arange(b, device=device) + offset if ids is None else ids).repeat(2)
     classes = None if options.labels is None else read_labels(options.labels, b, unit).repeat(2)
     bank, own = _extra(options, unit, b)
-    return Batch(unit, b, rows, others, classes, bank, own, options)
+    return Batch(unit, b, names, classes, bank, own, options, b if ids is None else 0)
 
 
 def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, Tensor | None]:
@@ -141,7 +134,7 @@ def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, T
             if given.shape[0]:
                 shared.append(_ops.unit_rows([given.to(unit)], "negatives", options.normalize)[0])
     if not shared and own is None and not options.in_batch:
-        raise ValueError("in_batch=False leaves no negatives: queue and negatives are empty")
+        raise ValueError("in_batch=False leaves no negatives: give queue or negatives that are not empty")
     if not shared and own is None and pairs < 2 and not options.gather:
         raise ValueError("B = 1 leaves no negatives: queue and negatives are empty")
     return (torch.cat(shared) if len(shared) > 1 else shared[0] if shared else None), own
@@ -193,15 +186,14 @@ def _inside(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int
     if options.symmetric:
         labels = [] if classes is None else [classes]
         lse, extra, _, _, positive = _ops.row_statistics(
-            batch.unit, None, kappa, [batch.ids], labels, encode(kernels), options.chunk, moments, False, True, backend
+            batch.unit, None, kappa, [batch.ids], labels, encode(kernels), batch.period, options.chunk, moments, False, True, backend
         )
         return lse, extra, positive
-    others = batch.ids if batch.others is None else batch.others
     labels = [] if classes is None else [classes[:b], classes[b:]]
     first, second = batch.first, batch.second
     lse, extra, lse_b, extra_b, positive = _ops.row_statistics(
-        first, second, kappa, [batch.ids[:b], others[b:]], labels, encode(kernels), options.chunk, moments, options.both,
-        True, backend,
+        first, second, kappa, [batch.ids[:b], batch.ids[b:]], labels, encode(kernels), batch.period, options.chunk, moments,
+        options.both, True, backend,
     )  # fmt: skip
     if options.both:
         return torch.cat((lse, lse_b)), torch.cat((extra, extra_b)), positive.repeat(2)
@@ -210,9 +202,8 @@ def _inside(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int
 
 def _dense_inside(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int) -> tuple[Tensor, Tensor]:
     b, options = batch.pairs, batch.options
-    others = batch.ids if batch.others is None else batch.others
     a, columns = (batch.unit, batch.unit) if options.symmetric else (batch.first, batch.second)
-    ids_a, ids_b = (batch.ids, batch.ids) if options.symmetric else (batch.ids[:b], others[b:])
+    ids_a, ids_b = (batch.ids, batch.ids) if options.symmetric else (batch.ids[:b], batch.ids[b:])
     s = a @ columns.mT
     away = ids_a[:, None] == ids_b[None, :]
     same = None
@@ -239,7 +230,7 @@ def _banked(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int
     there = torch.ones(bank.shape[0], dtype=torch.int64, device=anchors.device)
     backend = "triton" if batch.triton else "torch"
     lse, extra, *_ = _ops.row_statistics(
-        anchors, bank, kappa, [here, there], [], encode(kernels), options.chunk, moments, False, False, backend
+        anchors, bank, kappa, [here, there], [], encode(kernels), 0, options.chunk, moments, False, False, backend
     )
     return lse, extra
 
@@ -287,8 +278,7 @@ def count(batch: Batch) -> Tensor:
     new = {"dtype": wide(batch.unit), "device": batch.unit.device}
     if not options.in_batch:
         return torch.full((1,), float(more), **new)  # type: ignore[arg-type]
-    columns = batch.ids if batch.others is None else batch.others
-    columns = columns if options.symmetric else columns[batch.pairs :]
+    columns = batch.ids if options.symmetric else batch.ids[batch.pairs :]
     if options.gather:
         from drocl.losses import _distributed
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from drocl.losses._kernels import Kernel
 
 EASY = {torch.float32: 40.0, torch.float64: 300.0}  # e^{2h}, summed over a tile, stays inside the type
-SIDE = {"cpu": 512}  # rows and columns of a tile: two buffers of 1 MiB stay in the cache
-SIDE_ELSEWHERE = 4096
+# Rows and columns of a tile. On a CPU its buffers stay in the cache, and a small batch has enough of them to skip the lower half.
+SIDES = {"cpu": (256, 512), "elsewhere": (2048, 4096)}
+FEW = 1024
 
 
 def wide(like: Tensor) -> torch.dtype:
@@ -27,7 +28,8 @@ def wide(like: Tensor) -> torch.dtype:
 
 def side_of(chunk: int, like: Tensor) -> int:
     """Side of a tile: what was asked for, or what suits the device (`chunk` 0)."""
-    return chunk or SIDE.get(like.device.type, SIDE_ELSEWHERE)
+    small, large = SIDES["cpu" if like.device.type == "cpu" else "elsewhere"]
+    return chunk or (small if like.shape[0] <= FEW else large)
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Pairs:
     side: int
     labels_a: Tensor | None = None
     labels_b: Tensor | None = None
+    period: int = 0  # ids are i % period, known without looking; 0 for any ids
 
     def __post_init__(self) -> None:
         self.uniform = self.kappa.numel() == 1
@@ -50,8 +53,10 @@ class Pairs:
         self.plain = all(kernel.plain for kernel in self.kernels)
         bound = _reach(self.a) * _reach(self.columns)
         self.easy = self.uniform and max(q.largest(bound, self.k) for q in self.kernels) <= EASY[self.a.dtype]
-        self._spans_a = _spans(self.ids_a, self.side)
-        self._spans_b = self._spans_a if self.ids_b is None else _spans(self.ids_b, self.side)
+        self._spans_a = self._spans_b = []
+        if not self.period:
+            self._spans_a = _spans(self.ids_a, self.side)
+            self._spans_b = self._spans_a if self.ids_b is None else _spans(self.ids_b, self.side)
         self._buffers: dict[str, Tensor] = {}
 
     @property
@@ -75,6 +80,17 @@ class Pairs:
         if held is None or held.numel() < shape[0] * shape[1]:
             held = self._buffers[name] = self.a.new_empty(shape[0] * shape[1])
         return held[: shape[0] * shape[1]].view(shape)
+
+    def blank(self, tile: Tensor, rows: slice, cols: slice, fill: float) -> Tensor:
+        """Write `fill` at the pairs that do not count."""
+        if not self.period:
+            mask = self.mask(rows, cols)
+            return tile if mask is None else tile.masked_fill_(mask, fill)
+        height, width = tile.shape
+        first = -(height - 1) + (rows.start - cols.start + height - 1) % self.period
+        for offset in range(first, width, self.period):  # the diagonals on which i = j mod period
+            torch.diagonal(tile, offset).fill_(fill)
+        return tile
 
     def mask(self, rows: slice, cols: slice) -> Tensor | None:
         """True at pairs that do not count; None where the tile has none."""
@@ -138,11 +154,7 @@ class Tile:
         out: dict[int, Tensor] = {}
         for index in sorted(range(len(p.kernels)), key=lambda at: abs(p.kernels[at].tilt)):
             out[index] = self._exponential(index, out)
-        mask = p.mask(self.rows, self.cols)
-        if mask is not None:
-            for e in out.values():
-                e.masked_fill_(mask, 0.0)
-        return [out[index] for index in range(len(p.kernels))]
+        return [p.blank(out[index], self.rows, self.cols, 0.0) for index in range(len(p.kernels))]
 
     def _exponential(self, index: int, done: dict[int, Tensor]) -> Tensor:
         p = self.pairs
@@ -162,8 +174,7 @@ class Tile:
         """h_k with -inf at pairs that do not count; `side` 1 takes the rows as anchors, 0 the columns."""
         p = self.pairs
         h = p.kernels[index].value(self.raw, self._kappa(side))
-        mask = p.mask(self.rows, self.cols)
-        return h if mask is None else h.masked_fill_(mask, -torch.inf)
+        return p.blank(h, self.rows, self.cols, -torch.inf)
 
     def slope(self, index: int, side: int) -> Tensor | float:
         """h_k'(s), what is differentiated of it."""

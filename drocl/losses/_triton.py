@@ -13,15 +13,17 @@ scores are exact products summed in float32. In `pull` the weights are not repre
 1 / n): for bfloat16 they are split into two bfloat16 terms, one product each ("medium": one term only); float16 is widened to
 float32 and multiplied in TF32, which holds a float16 exactly.
 
-Width. Up to `_WIDEST` the embedding is one block. Beyond, scores are summed over chunks of d; `pull` gives each chunk of the
-output its own program, which computes the scores again.
+Width. A d that fits (128 or 256, by dtype and card) is one block, loaded once a tile for both products. A larger one is summed
+over chunks for the scores, and each chunk of the output of `pull` has its own program, which computes the scores again: d / 128
+times the work of the scores. A d that is no multiple of 16 is masked, correctly but with unaligned loads.
 
-Status. The kernels are tested against float64 by Triton's interpreter on the CPU, and compiled for sm_90 without a device (no
-register spills in the configurations below). They have not been run or timed on a GPU: block sizes are chosen from register
-and shared memory counts, not from measurements.
+Status. The kernels are tested against float64 by Triton's interpreter on the CPU, and were compiled by Triton 3.7.1, without a
+device, for sm_80, 89, 90, 100 and 120. They have not been run or timed on a GPU. Block sizes come from the compiler's counts of
+registers and shared memory, not from measurements; with d a multiple of 16, float32 and half precision spill at most a few
+registers on sm_90. What the tensor cores round in TF32 and bfloat16 is not modelled by the interpreter either.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, import-not-found, import-untyped, misc"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, import-not-found, import-untyped, misc, name-defined"
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +73,12 @@ def _vector(values, first, stop, stride, other, LENGTH: tl.constexpr):
     index = tl.arange(0, LENGTH)
     start = values + tl.cast(first, tl.int64) * stride
     return tl.load(start + index * stride, mask=index < stop - first, other=other)
+
+
+@_jit
+def _numbers(tilt, width, centre, power, ACC: tl.constexpr):
+    """Parameters in the accumulator's type; they arrive as float64 ("fp64"), for float64 inputs would notice."""
+    return tl.full((), tilt, ACC), tl.full((), width, ACC), tl.full((), centre, ACC), tl.full((), power, ACC)
 
 
 @_jit
@@ -188,8 +196,8 @@ def _forward_kernel(
     if LABELS:
         kinds = _vector(row_labels, row, m, 1, 0, BM)[:, None]
 
-    t0, w0, c0, e0 = tl.full((), tilt0, ACC), tl.full((), width0, ACC), tl.full((), centre0, ACC), tl.full((), power0, ACC)
-    t1, w1, c1, e1 = tl.full((), tilt1, ACC), tl.full((), width1, ACC), tl.full((), centre1, ACC), tl.full((), power1, ACC)
+    t0, w0, c0, e0 = _numbers(tilt0, width0, centre0, power0, ACC)
+    t1, w1, c1, e1 = _numbers(tilt1, width1, centre1, power1, ACC)
     top0 = tl.full((BM,), _NONE, ACC)
     sum0 = tl.zeros((BM,), ACC)
     if R == 2:
@@ -272,9 +280,10 @@ def _pull_kernel(
     if not CHUNKED:
         x = _tile(a, row, m, 0, d, BM, BD)
 
-    t0, w0, c0, e0 = tl.full((), tilt0, ACC), tl.full((), width0, ACC), tl.full((), centre0, ACC), tl.full((), power0, ACC)
-    t1, w1, c1, e1 = tl.full((), tilt1, ACC), tl.full((), width1, ACC), tl.full((), centre1, ACC), tl.full((), power1, ACC)
-    f0, f1 = tl.full((), carried0, ACC), tl.full((), carried1, ACC)
+    t0, w0, c0, e0 = _numbers(tilt0, width0, centre0, power0, ACC)
+    t1, w1, c1, e1 = _numbers(tilt1, width1, centre1, power1, ACC)
+    f0 = tl.full((), carried0, ACC)
+    f1 = tl.full((), carried1, ACC)
     if ROWS:
         k = _vector(row_kappa, row, m, stride_row_kappa, 0.0, BM)[:, None]
         level0, grad0 = _reference(row_lse, row_grad, row, m, R, 0, BM)
@@ -345,36 +354,37 @@ def _width(d: int, most: int = 1 << 30) -> int:
 def _forward_blocks(d: int, dtype: torch.dtype, precision: str, heavy: bool, roomy: bool) -> _Blocks:
     """heavy: two kernels or the second moments, that is, more registers a pair. roomy: shared memory for wide tiles."""
     if _INTERPRETED:
-        return _Blocks(32, 32, _width(d, 64))
+        return _Blocks(64, 32, _width(d, 64))
     if dtype == torch.float64:
         return _Blocks(64, 32, _width(d, 32), warps=8)
     if dtype == torch.float32 and precision == "ieee":
         return _Blocks(64, 64, _width(d, 32), warps=8)
     if dtype == torch.float32:
-        return _Blocks(128, 64, _width(d, 32), warps=8, stages=3 if roomy else 2)
+        return _Blocks(128, 32 if heavy else 64, _width(d, 32), warps=8, stages=3 if roomy else 2)
     whole = _width(d) <= (256 if roomy else 128)
     return _Blocks(128, 64 if heavy or d > 128 else 128, _width(d) if whole else 64, warps=8, stages=3 if roomy else 2)
 
 
 def _pull_blocks(d: int, dtype: torch.dtype, precision: str, roomy: bool) -> _Blocks:
     if _INTERPRETED:
-        return _Blocks(32, 32, _width(d, 64), _width(d, 64))
+        return _Blocks(64, 32, _width(d, 64), _width(d, 64))
     if dtype == torch.float64:
         return _Blocks(32, 32, _width(d, 32), _width(d, 64), warps=8)
     if dtype == torch.float32 and precision == "ieee":
         return _Blocks(64, 32, _width(d, 32), _width(d, 128), warps=8)
     if dtype == torch.float32:
-        whole = precision == "tf32" and d <= 128
-        return _Blocks(128, 32, _width(d) if whole else _width(d, 32), _width(d, 128), warps=8)
+        if precision == "tf32x3":
+            return _Blocks(64, 32, _width(d, 32), _width(d, 128), warps=8)
+        return _Blocks(128, 32, _width(d) if d <= 128 else 32, _width(d, 128), warps=8)
     if d <= 128:
-        return _Blocks(128, 64, _width(d), _width(d), warps=8)
+        return _Blocks(128, 64 if roomy else 32, _width(d), _width(d), warps=8)
     whole = roomy and d <= 256
     return _Blocks(128, 32, 256 if whole else 64, 256 if whole else 128, warps=8)
 
 
 def _roomy(device: torch.device) -> bool:
-    """Data centre cards since Hopper have 227 KiB of shared memory for a program, others 99 to 163."""
-    return not _INTERPRETED and torch.cuda.get_device_properties(device).shared_memory_per_block_optin >= 200_000
+    """Hopper and Blackwell of the data centre have 227 KiB of shared memory for a program, others 99 to 163."""
+    return not _INTERPRETED and torch.cuda.get_device_capability(device)[0] in (9, 10)
 
 
 def _programs(device: torch.device) -> int:

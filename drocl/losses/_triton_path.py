@@ -62,15 +62,27 @@ def pull(
     """As `drocl.losses._tiles.gradient`."""
     from drocl.losses import _triton
 
-    def part(pulled: Pull | None, of_b: bool) -> tuple[Tensor, Tensor, Tensor] | None:
-        if pulled is None:
-            return None
-        return kappa_of(kappa, a.shape[0], of_b), pulled.lse.to(a.dtype), pulled.grad.to(a.dtype)
-
-    names, mine = list(kernels), part(rows, False)
     if b is None:
-        out_a += _triton.pull(a, a, ids[0], ids[0], names, mine, mine).to(a.dtype)
+        mine = _part(a, kappa, rows, False)
+        out_a += _triton.pull(a, a, ids[0], ids[0], list(kernels), mine, mine).to(a.dtype)
         return
-    theirs = part(cols, True)
-    out_a += _triton.pull(a, b, ids[0], ids[1], names, mine, theirs).to(a.dtype)
-    out_b += _triton.pull(b, a, ids[1], ids[0], names, theirs, mine).to(a.dtype)
+    pull_one(a, b, kappa, ids, kernels, rows, cols, out_a)
+    mine, theirs = _part(a, kappa, rows, False), _part(a, kappa, cols, True)
+    out_b += _triton.pull(b, a, ids[1], ids[0], list(kernels), theirs, mine).to(a.dtype)
+
+
+def pull_one(
+    a: Tensor, b: Tensor, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[Kernel], rows: Pull | None, cols: Pull | None,
+    out_a: Tensor,
+) -> None:  # fmt: skip
+    """The gradient with respect to a alone."""
+    from drocl.losses import _triton
+
+    mine, theirs = _part(a, kappa, rows, False), _part(a, kappa, cols, True)
+    out_a += _triton.pull(a, b, ids[0], ids[1], list(kernels), mine, theirs).to(a.dtype)
+
+
+def _part(a: Tensor, kappa: Tensor, pulled: Pull | None, of_b: bool) -> tuple[Tensor, Tensor, Tensor] | None:
+    if pulled is None:
+        return None
+    return kappa_of(kappa, a.shape[0], of_b), pulled.lse.to(a.dtype), pulled.grad.to(a.dtype)

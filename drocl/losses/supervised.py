@@ -7,6 +7,7 @@ from torch import Tensor
 
 from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
+from drocl.losses._margin import softplus
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._options import Common, Options, check_views, read_labels
 from drocl.losses._rows import Batch
@@ -81,19 +82,25 @@ def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tens
         raise ValueError("in_batch=False leaves the supervised loss no positives: give in_batch=True")
 
     def make(batch: Batch, tau: Tensor) -> Head:
-        mean = _mean_of_class(batch, classes)
-        return lambda s, lse, count, t: (lse[:, 0] - mean / t, None)
+        mean, size = _mean_of_class(batch, classes)
 
-    return evaluate(z1, z2, temperature, [Kernel()], make, options, keep_self=True)
+        def head(s: Tensor, lse: Tensor, count: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+            # the partner stays apart from the sum: where it is the only positive, this is InfoNCE with all its digits
+            rest = torch.where(size > 1.0, s - mean, torch.zeros_like(s))
+            return softplus(lse[:, 0] - s / t) + rest / t, None
+
+        return head
+
+    return evaluate(z1, z2, temperature, [Kernel()], make, options)
 
 
-def _mean_of_class(batch: Batch, labels: Tensor) -> Tensor:
-    """Mean score of every anchor with its P(i), (m,), from the sum of each class."""
+def _mean_of_class(batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean score of every anchor with its P(i), (m,), from the sum of each class, and the size of P(i)."""
     options, b = batch.options, batch.pairs
     exact = batch.unit.to(wide(batch.unit))
     of_rows = labels.repeat(2) if options.symmetric else labels
 
-    def mean(anchors: Tensor, rows: Tensor) -> Tensor:
+    def mean(anchors: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         of_columns = of_rows
         if options.gather:
             from drocl.losses import _distributed
@@ -107,12 +114,15 @@ def _mean_of_class(batch: Batch, labels: Tensor) -> Tensor:
         total, others = (anchors * sums[own]).sum(1), size[own]
         if options.symmetric:
             total, others = total - (anchors * anchors).sum(1), others - 1.0
-        return total / others
+        return total / others, others
 
     if options.symmetric:
         return mean(exact, exact)
     forth = mean(exact[:b], exact[b:])
-    return torch.cat((forth, mean(exact[b:], exact[:b]))) if options.both else forth
+    if not options.both:
+        return forth
+    back = mean(exact[b:], exact[:b])
+    return torch.cat((forth[0], back[0])), torch.cat((forth[1], back[1]))
 
 
 class Unbiased(ContrastiveLoss):
