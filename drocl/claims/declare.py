@@ -45,6 +45,7 @@ class Claim:
     tolerance: str
     cost: str
     device: str
+    needs: tuple[str, ...]
     figure: str | None
     attack: Callable[..., Evidence] | None
     attack_budget: Mapping[str, int]
@@ -97,6 +98,7 @@ def claim(
     tolerance: str = "",
     cost: str = "seconds",
     device: str = "cpu",
+    needs: Iterable[str] = (),
     figure: str | None = None,
     attack: Callable[..., Evidence] | None = None,
     attack_budget: Mapping[str, int] | None = None,
@@ -125,6 +127,7 @@ def claim(
         tolerance: the reason for the tolerance.
         cost: "seconds", "minutes", "hours".
         device: "cpu" or "cuda".
+        needs: optional modules the check imports, such as "torch"; where one is missing the claim is "not run".
         figure: id of its figure.
         attack: `attack(seed, budget, **control) -> Evidence`, the worst case that a search finds; one more case.
         attack_budget: evaluations the attack may spend at each profile (200, 2,000, 20,000 unless given).
@@ -148,7 +151,7 @@ def claim(
             paper=_axes(paper or {}), cases=tuple(dict(case) for case in cases), control=dict(control),
             control_says=control_says, control_expects=control_expects,
             control_grid=None if control_grid is None else _axes(control_grid), tolerance=tolerance, cost=cost,
-            device=device, figure=figure, attack=attack, attack_budget={**ATTACK_BUDGET, **(attack_budget or {})},
+            device=device, needs=_words(needs), figure=figure, attack=attack, attack_budget={**ATTACK_BUDGET, **(attack_budget or {})},
             sampled=asserts == "coverage" if sampled is None else sampled, profiles=_words(profiles), repairs=repairs,
             check=check, file=Path(code.co_filename), line=code.co_firstlineno,
         )  # fmt: skip
@@ -186,6 +189,8 @@ def _faults(made: Claim) -> Iterator[str]:
             yield f"{name}={value!r} must be one of {', '.join(known)}"
     if not made.statement.strip() or not made.source.strip():
         yield "it needs `says` and `source`"
+    if wrong := [name for name in made.needs if not name.isidentifier()]:
+        yield f"needs={wrong[0]!r} must be the name of a module, such as 'torch'"
     if not made.profiles or set(made.profiles) - set(PROFILES):
         yield f"profiles={made.profiles!r} must be some of {', '.join(PROFILES)}"
     if not made.control:

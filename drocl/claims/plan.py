@@ -1,5 +1,6 @@
 """The plan of a run: which cases of which claims, checked before any of them runs."""
 
+import importlib.util
 import inspect
 import itertools
 import shlex
@@ -215,7 +216,13 @@ def _reason(made: Claim, request: Request, no_labels: bool) -> str:
             return "needs labels, which the embeddings file does not have"
     if made.device == "cuda" and not _has_cuda():
         return "needs a CUDA device, and there is none"
+    if missing := [name for name in made.needs if not _installed(name)]:
+        return f"{missing[0]} is not installed"
     return ""
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 def _has_cuda() -> bool:

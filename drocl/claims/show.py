@@ -147,6 +147,7 @@ def explain(made: Claim, request: Request) -> str:
         "control": f"{made.control_says or ', '.join(made.control)} ({expected})",
         "attack": "a search for the smallest slack" if made.attack else "none",
         "repairs": made.repairs or "",
+        "needs": ", ".join(made.needs),
         "file": f"{made.file.name}:{made.line}",
         "command": command(made, request),
     }

@@ -4,11 +4,12 @@ r"""Contrastive losses with one numerical core: exact at any temperature, linear
     loss = InfoNCE(temperature=0.1)(z1, z2)               # the same as a module
 
 `info_nce`, `decoupled`, `debiased`, `hard_negative`, `rince`, `adnce`, `dro`, `mean_variance`, `alpha_cl`, `unbiased`, `supervised`
-(`sup_con`) and `clip`, and a module of each. All take the keyword arguments of `Common`.
+(`sup_con`) and `clip`, and a module of each. All take the keyword arguments of `Common`, which explains layouts, reductions,
+queues, ranks and tiles.
 """
 
 from drocl.losses._module import ContrastiveLoss
-from drocl.losses._options import Common
+from drocl.losses._options import Common, Layout
 from drocl.losses.adnce import ADNCE, adnce
 from drocl.losses.alpha_cl import AlphaCL, alpha_cl
 from drocl.losses.debiased import Debiased, debiased
@@ -38,6 +39,7 @@ __all__ = [
     "Diagnostics",
     "HardNegative",
     "InfoNCE",
+    "Layout",
     "MeanVariance",
     "Queue",
     "SupCon",

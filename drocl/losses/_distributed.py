@@ -182,11 +182,12 @@ class _Remote(torch.autograd.Function):
             for rows, names, k, their_lse, their_grad in others([a, ids_a, kappa, lse, mine.grad], group, ring):
                 _pull(a, rows, kappa, k, [ids_a, names], mine, Pull(their_lse, their_grad), out_a, *args)
         else:
+            assert b is not None
             for rows, names in others([b, ids_b], group, ring):
                 _pull(a, rows, kappa, kappa, [ids_a, names], mine, None, out_a, *args)
             for rows, names, k, their_lse, their_grad in others([a, ids_a, kappa, lse, mine.grad], group, ring):
                 _pull(b, rows, k, k, [ids_b, names], None, Pull(their_lse, their_grad), out_b, *args)
-            out_b = out_b * scale.to(b.dtype)  # type: ignore[union-attr]
+            out_b = out_b * scale.to(b.dtype)
         out_a = out_a * scale.to(a.dtype)
         means = [extra[:, : lse.shape[1]]] if moments else []
         dkappa = _ops.pull_kappa(kappa, kernels, [grad], means) if moments else None

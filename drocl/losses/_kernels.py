@@ -94,4 +94,7 @@ def encode(kernels: Sequence[Kernel]) -> list[float]:
 def decode(numbers: Sequence[float]) -> list[Kernel]:
     """Inverse of `encode`."""
     rows = [numbers[i : i + FIELDS] for i in range(0, len(numbers), FIELDS)]
-    return [Kernel(*r[:4], None if r[4] != r[4] else r[4], bool(r[5])) for r in rows]
+    return [
+        Kernel(tilt, width, centre, power, None if free != free else free, bool(linear))
+        for tilt, width, centre, power, free, linear in rows
+    ]

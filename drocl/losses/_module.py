@@ -22,6 +22,7 @@ class ContrastiveLoss(nn.Module):
     """
 
     function: ClassVar[Callable[..., Any]]
+    check: ClassVar[Callable[..., Any] | None] = None  # refuses parameters that are not allowed
     last: Diagnostics | None
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -37,17 +38,15 @@ class ContrastiveLoss(nn.Module):
         Options.read(common)
         if "temperature" in values and not isinstance(values["temperature"], Tensor | nn.Module | None):
             positive("temperature", values["temperature"])
-        self.check(**values)
+        check = type(self).check
+        if check is not None:
+            check(**{name: values[name] for name in inspect.signature(check).parameters})
         self.last = None
         self.options = {**values, **common}
         for name in ("temperature", "queue"):
             part = self.options.get(name)
             if isinstance(part, nn.Module):
                 self.add_module(name, part)
-
-    @staticmethod
-    def check(**parameters: Any) -> None:
-        """Refuse parameters of the loss that are not allowed; each loss has its own."""
 
     def forward(self, z1: Tensor, z2: Tensor, *args: Any, **given: Any) -> Tensor:
         """Loss of two views (B, d); labels (B,) may follow."""

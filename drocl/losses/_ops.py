@@ -72,7 +72,7 @@ def _keep_views(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
     ctx.save_for_backward(*output)
 
 
-def _pull_views(ctx: Any, grad: Tensor | None, grad_norm: Tensor | None) -> tuple[list[Tensor | None], None, None]:
+def _pull_views(ctx: Any, grad: Tensor | None, grad_norm: Tensor | None) -> tuple[list[Any], None, None]:
     unit, norm = ctx.saved_tensors
     if grad is None and (grad_norm is None or not ctx.normalize):
         return [None] * len(ctx.views), None, None
@@ -81,7 +81,7 @@ def _pull_views(ctx: Any, grad: Tensor | None, grad_norm: Tensor | None) -> tupl
         along = torch.bmm(unit.unsqueeze(1), grad.unsqueeze(2)).squeeze(2)
         grad = torch.addcmul(grad, unit, along, value=-1.0).div_(norm)
         grad = grad if grad_norm is None else grad + unit * grad_norm
-    parts = torch.split(grad, [rows for rows, _ in ctx.views])
+    parts = grad.split([rows for rows, _ in ctx.views])
     return [part.to(dtype) for part, (_, dtype) in zip(parts, ctx.views, strict=True)], None, None
 
 
@@ -240,50 +240,34 @@ def _keep_pull(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) ->
     ctx.kernels = kernels
     ctx.counts = (b is not None, len(ids), len(lse), positive is not None, len(means))
     ctx.save_for_backward(
-        a, *(() if b is None else (b,)), kappa, *ids, *lse, *grads, *(() if positive is None else (positive,))
+        a, *(() if b is None else (b,)), kappa, *lse, *grads, *(() if positive is None else (positive,)), *ids
     )
 
 
 def _pull_pull(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
     """Second derivatives, from the dense formula of the first: memory grows with the pairs here, and only here."""
     with_b, n_ids, n_lse, with_positive, n_means = ctx.counts
-    saved = list(ctx.saved_tensors)
-
-    def take(count: int) -> list[Tensor]:
-        out = saved[:count]
-        del saved[:count]
-        return out
-
-    a, b, kappa, ids = take(1), take(int(with_b)), take(1), take(n_ids)
-    lse, grads, positive = take(n_lse), take(n_lse), take(int(with_positive))
-    inputs = [*a, *b, *kappa, *lse, *grads, *positive]
+    counts = (1, with_b, 1, n_lse, n_lse, with_positive)  # a, b, kappa, lse, grads, positive
+    *inputs, ids = _cut(ctx.saved_tensors, (1, with_b, 1, n_lse, n_lse, with_positive, n_ids))
     create = torch.is_grad_enabled()
     with torch.enable_grad():
-        leaves = [x if create and x.requires_grad else x.detach().requires_grad_() for x in inputs]
-        rest = list(leaves)
-
-        def pick(count: int) -> list[Tensor]:
-            out = rest[:count]
-            del rest[:count]
-            return out
-
-        args = [pick(len(part)) for part in (a, b, kappa, lse, grads, positive)]
-        outputs = _dense.pull(*args, ids, decode(ctx.kernels))
-        seeds = [c for c, out in zip(cotangents, outputs, strict=True) if out.numel() and out.requires_grad]
-        outs = [out for out in outputs if out.numel() and out.requires_grad]
+        leaves = [x if create and x.requires_grad else x.detach().requires_grad_() for part in inputs for x in part]
+        a, b, kappa, lse, grads, positive = _cut(leaves, counts)
+        outputs = _dense.pull(a, b, kappa, lse, grads, positive, ids, decode(ctx.kernels))
+        live = [(out, seed) for out, seed in zip(outputs, cotangents, strict=True) if out.numel() and out.requires_grad]
+        outs, seeds = zip(*live, strict=True)
         found = torch.autograd.grad(outs, leaves, seeds, allow_unused=True, create_graph=create)
-    values = list(found)
-
-    def give(count: int) -> list[Tensor | None]:
-        out = values[:count]
-        del values[:count]
-        return out
-
-    da, db, dkappa, dlse, dgrads, dpositive = (give(len(part)) for part in (a, b, kappa, lse, grads, positive))
+    da, db, dkappa, dlse, dgrads, dpositive = _cut(found, counts)
     return (
         da[0], db[0] if db else None, dkappa[0], [None] * n_ids, None, None, None, None, dlse, dgrads, [None] * n_means,
         dpositive[0] if dpositive else None,
     )  # fmt: skip
+
+
+def _cut(items: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
+    """A flat sequence in pieces of the given lengths."""
+    rest = iter(items)
+    return [[next(rest) for _ in range(count)] for count in counts]
 
 
 row_statistics_pull.register_autograd(_pull_pull, setup_context=_keep_pull)

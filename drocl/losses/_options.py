@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import torch
 from torch import Tensor
 
+from drocl.losses._tiles import wide
+
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
@@ -16,7 +18,7 @@ REDUCTIONS = ("mean", "sum", "none")
 BACKENDS = ("auto", "torch", "triton")
 
 
-class Common(TypedDict, total=False):
+class Layout(TypedDict, total=False):
     """Keyword arguments that every loss of `drocl.losses` takes.
 
     Args:
@@ -32,7 +34,6 @@ class Common(TypedDict, total=False):
         negatives: more negatives with gradients: (n, d) for all anchors, or (B, n, d), n for each pair.
         in_batch: False leaves only `queue` and `negatives` as negatives.
         direction_weights: (w12, w21) with symmetric=False: w12 times the loss of z1 against z2 plus w21 times that of z2 against z1.
-        labels: (B,) integers, for the diagnostics: negatives of the anchor's own class are false negatives.
         diagnostics: True returns (loss, `Diagnostics`).
         backend: "torch", "triton" (CUDA), or "auto".
     """
@@ -47,14 +48,23 @@ class Common(TypedDict, total=False):
     negatives: Tensor | None
     in_batch: bool
     direction_weights: tuple[float, float] | None
-    labels: Tensor | None
     diagnostics: bool
     backend: Literal["auto", "torch", "triton"]
 
 
+class Common(Layout, total=False):
+    """`Layout`, and labels for the diagnostics of the losses that do not know them.
+
+    Args:
+        labels: (B,) integers: negatives of the anchor's own class count as false negatives.
+    """
+
+    labels: Tensor | None
+
+
 @dataclass(frozen=True)
 class Options:
-    """`Common` with its defaults, checked."""
+    """`Common` with its defaults, checked; see there and `Layout`."""
 
     symmetric: bool = True
     normalize: bool = True
@@ -182,8 +192,8 @@ def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor, n
         else:
             if not (math.isfinite(temperature) and temperature > 0.0):
                 raise ValueError(f"{name}={temperature!r} must lie in (0, inf)")
-            return torch.full((1,), float(temperature), dtype=_wide(like), device=like.device)
-    t = temperature.to(device=like.device, dtype=_wide(like)).reshape(-1)
+            return torch.full((1,), float(temperature), dtype=wide(like), device=like.device)
+    t: Tensor = temperature.to(device=like.device, dtype=wide(like)).reshape(-1)
     if t.numel() not in (1, pairs, anchors):
         raise ValueError(
             f"{name} of shape {tuple(temperature.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
@@ -192,12 +202,6 @@ def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor, n
         bad = float(t.detach()[~((t > 0.0) & (t < torch.inf))][0])
         raise ValueError(f"{name} must hold numbers in (0, inf), got {bad!r}")
     return t.repeat(2) if t.numel() == pairs != anchors and pairs > 1 else t
-
-
-def _wide(like: Tensor) -> torch.dtype:
-    from drocl.losses._tiles import wide
-
-    return wide(like)
 
 
 def read_labels(labels: Any, rows: int, like: Tensor, name: str = "labels") -> Tensor:

@@ -97,7 +97,7 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
         ValueError: views, queue or negatives of the wrong shape, not finite, or zero.
     """
     check_views(z1, z2, options)
-    b, d = z1.shape
+    b = z1.shape[0]
     dtype = torch.promote_types(z1.dtype, z2.dtype)
     views = [z1.to(dtype), z2.to(dtype)]
     unit, _ = _ops.unit_rows(views, "z1,z2", options.normalize)
@@ -275,9 +275,8 @@ def count(batch: Batch) -> Tensor:
     """Number of negatives, (1,) or (m,), as a double."""
     options, anchors = batch.options, batch.anchors.shape[0]
     more = (0 if batch.bank is None else batch.bank.shape[0]) + (0 if batch.own is None else batch.own.shape[1])
-    new = {"dtype": wide(batch.unit), "device": batch.unit.device}
     if not options.in_batch:
-        return torch.full((1,), float(more), **new)  # type: ignore[arg-type]
+        return torch.full((1,), float(more), dtype=wide(batch.unit), device=batch.unit.device)
     columns = batch.ids if options.symmetric else batch.ids[batch.pairs :]
     if options.gather:
         from drocl.losses import _distributed
@@ -286,4 +285,4 @@ def count(batch: Batch) -> Tensor:
     rows = batch.ids[:anchors]
     ordered = torch.sort(columns).values
     equal = torch.searchsorted(ordered, rows, right=True) - torch.searchsorted(ordered, rows)
-    return (columns.shape[0] - equal + more).to(**new)  # type: ignore[call-overload,no-any-return]
+    return (columns.shape[0] - equal + more).to(wide(batch.unit))

@@ -196,12 +196,12 @@ class _Sums:
 
     def __init__(self, pairs: Pairs, size: int, moments: int) -> None:
         r, like = len(pairs.kernels), pairs.a
-        new = {"dtype": wide(like), "device": like.device}
+        zeros = torch.zeros((size, r), dtype=wide(like), device=like.device)
         self.moments, self.r = moments, r
-        self.top = torch.full((size, r), 0.0 if pairs.easy else -torch.inf, **new)  # type: ignore[arg-type]
-        self.sums = torch.zeros((size, r), **new)  # type: ignore[call-overload]
-        self.score = torch.zeros((size, r), **new) if moments else None  # type: ignore[call-overload]
-        self.more = torch.zeros((size, 3), **new) if moments > 1 else None  # type: ignore[call-overload]
+        self.top = torch.full_like(zeros, 0.0 if pairs.easy else -torch.inf)
+        self.sums = zeros
+        self.score = torch.zeros_like(zeros) if moments else None
+        self.more = zeros.new_zeros((size, 3)) if moments > 1 else None
 
     def add(self, at: slice, index: int, tile: Tile, e: Tensor, side: int) -> None:
         """Take in e^{h_k - top} of a tile."""

@@ -25,7 +25,8 @@ def chosen(rows: Tensor, backend: str) -> bool:
         possible = _triton.available(rows)
     if backend == "triton" and not possible:
         raise ValueError(
-            f"backend='triton' needs triton, a CUDA device (or TRITON_INTERPRET=1) and single precision; got {rows.dtype} on {rows.device}"
+            "backend='triton' needs triton, a CUDA device (or TRITON_INTERPRET=1) and single precision; "
+            f"got {rows.dtype} on {rows.device}"
         )
     return possible
 
@@ -43,8 +44,9 @@ def statistics(
     def one(rows: Tensor, cols: Tensor, mine: Tensor, theirs: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
         mine_known, their_known = (None, None) if known is None else known[::-1] if flip else known
         lse, extra = _triton.forward(
-            rows, cols, kappa_of(kappa, a.shape[0], flip), mine, theirs, list(kernels), moments=moments, row_labels=mine_known, col_labels=their_known
-        )
+            rows, cols, kappa_of(kappa, a.shape[0], flip), mine, theirs, list(kernels), moments=moments,
+            row_labels=mine_known, col_labels=their_known,
+        )  # fmt: skip
         nothing = lse.new_empty((lse.shape[0], 0))
         return lse.to(wide(a)), (nothing if extra is None else extra).to(wide(a))
 

@@ -87,8 +87,4 @@ class ADNCE(ContrastiveLoss):
     """`adnce` as a module."""
 
     function = adnce
-
-    @staticmethod
-    def check(mu: float, sigma: float, variant: str, **_: Any) -> None:
-        """The parameters, before any step."""
-        _check(mu, sigma, variant)
+    check = staticmethod(_check)

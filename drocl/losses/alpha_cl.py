@@ -68,8 +68,4 @@ class AlphaCL(ContrastiveLoss):
     """`alpha_cl` as a module."""
 
     function = alpha_cl
-
-    @staticmethod
-    def check(power: float, **_: Any) -> None:
-        """The parameters, before any step."""
-        _check(power)
+    check = staticmethod(_check)

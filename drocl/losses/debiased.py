@@ -138,8 +138,4 @@ class Debiased(ContrastiveLoss):
     """`debiased` as a module."""
 
     function = debiased
-
-    @staticmethod
-    def check(class_prior: float | Tensor, **_: Any) -> None:
-        """The parameters, before any step."""
-        check_prior(class_prior)
+    check = staticmethod(check_prior)

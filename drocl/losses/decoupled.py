@@ -13,7 +13,8 @@ from drocl.losses._options import Common, Options
 def decoupled(z1: Tensor, z2: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Common]) -> Any:
     r"""The decoupled loss, "DCL" of Yeh et al.: KL-DRO up to scale and constant.
 
-    $$ \ell_i = -x_i + \log\sum_{j\in Neg(i)} e^{a_{ij}}; \qquad \tau(\ell_i - \log K) = -s^+ + \sup_w\{\langle w s\rangle - \tau KL\}. $$
+    $$ \ell_i = -x_i + \log\sum_{j\in Neg(i)} e^{a_{ij}}, \qquad
+       \tau(\ell_i - \log K) = -s^+ + \sup_w\{\langle w s\rangle - \tau KL\}. $$
 
     Gradient: $\partial\ell/\partial a_j = q_j$ (softmax over the negatives), $\partial\ell/\partial x = -1$.
 

@@ -103,7 +103,7 @@ def _budget(batch: Batch, temperature: Any, radius: Any) -> Tensor | None:
         return None
     if not isinstance(radius, Tensor):
         radius = torch.as_tensor(radius, dtype=torch.float64)
-    eta = radius.to(device=batch.unit.device, dtype=wide(batch.unit)).reshape(-1)
+    eta: Tensor = radius.to(device=batch.unit.device, dtype=wide(batch.unit)).reshape(-1)
     if eta.numel() not in (1, batch.pairs, m):
         raise ValueError(
             f"radius of shape {tuple(radius.shape)} must hold one number, one a pair ({batch.pairs}) or one an anchor ({m})"
@@ -118,8 +118,4 @@ class DRO(ContrastiveLoss):
     """`dro` as a module."""
 
     function = dro
-
-    @staticmethod
-    def check(divergence: str | Divergence, temperature: Any, radius: Any, **_: Any) -> None:
-        """The parameters, before any step."""
-        _check(divergence, temperature, radius)
+    check = staticmethod(_check)

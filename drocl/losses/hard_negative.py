@@ -32,9 +32,9 @@ def hard_negative(
 ) -> Any:  # fmt: skip
     r"""The hard-negative loss (HCL of Robinson et al.).
 
-    As `debiased` with $\sum_{Neg} e^{a}$ replaced by $K\sum e^{(1+\beta)a} / \sum e^{\beta a}$. `prior="exact"` takes the class out of both
-    sums, which estimates the mean over $q_\beta^-$ consistently (the printed decomposition uses tau+ where the share of the class
-    under $q_\beta$ belongs):
+    As `debiased` with $\sum_{Neg} e^{a}$ replaced by $K\sum e^{(1+\beta)a} / \sum e^{\beta a}$. `prior="exact"` takes the class out
+    of both sums, which estimates the mean over $q_\beta^-$ consistently (the printed decomposition uses tau+ where the share of
+    the class under $q_\beta$ belongs):
 
     $$ g = K\max\Big\{\frac{\max\{(\langle e^{(1+\beta)a}\rangle - \tau^+ e^{(1+\beta)v})/(1-\tau^+),\, e^{-(1+\beta)/\tau}\}}
        {\max\{(\langle e^{\beta a}\rangle - \tau^+ e^{\beta v})/(1-\tau^+),\, e^{-\beta/\tau}\}},\; e^{-1/\tau}\Big\}. $$
@@ -110,10 +110,6 @@ class HardNegative(ContrastiveLoss):
     """`hard_negative` as a module."""
 
     function = hard_negative
-
-    @staticmethod
-    def check(class_prior: float | Tensor, concentration: float, prior: str, **_: Any) -> None:
-        """The parameters, before any step."""
-        _check(class_prior, concentration, prior)
+    check = staticmethod(_check)
 
 

@@ -118,8 +118,4 @@ class MeanVariance(ContrastiveLoss):
     """`mean_variance` as a module."""
 
     function = mean_variance
-
-    @staticmethod
-    def check(divergence: str | Divergence, **_: Any) -> None:
-        """The parameters, before any step."""
-        _curvature(divergence)
+    check = staticmethod(_curvature)

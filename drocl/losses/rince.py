@@ -75,8 +75,4 @@ class RINCE(ContrastiveLoss):
     """`rince` as a module."""
 
     function = rince
-
-    @staticmethod
-    def check(q: float, lam: float, **_: Any) -> None:
-        """The parameters, before any step."""
-        _check(q, lam)
+    check = staticmethod(_check)

@@ -9,14 +9,14 @@ from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import softplus
 from drocl.losses._module import ContrastiveLoss
-from drocl.losses._options import Common, Options, check_views, read_labels
+from drocl.losses._options import Layout, Options, check_views, read_labels
 from drocl.losses._rows import Batch
 from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Head
 from drocl.losses.info_nce import softmax_head
 
 
-def unbiased(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Common]) -> Any:
+def unbiased(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Layout]) -> Any:
     r"""InfoNCE over true negatives only: atoms of the anchor's own class are masked.
 
     $$ \ell_i = -x_i + \log\Big(e^{x_i} + \sum_{j:\, y_j \neq y_i} e^{a_{ij}}\Big). $$
@@ -27,7 +27,7 @@ def unbiased(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor
         z1, z2: views (B, d).
         labels: y (B,), whole numbers.
         temperature: tau > 0.
-        common: see `drocl.losses.Common`; queue and negatives count as of other classes.
+        common: see `drocl.losses.Layout`; queue and negatives count as of other classes.
 
     Returns:
         Loss in nats, () or one an anchor.
@@ -48,7 +48,7 @@ def unbiased(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor
     return evaluate(z1, z2, temperature, [Kernel()], softmax_head, options, ids=ids)
 
 
-def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Common]) -> Any:
+def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Layout]) -> Any:
     r"""Supervised contrastive loss (SupCon, the mean outside the logarithm).
 
     $$ \ell_i = -\frac{1}{|P(i)|}\sum_{p\in P(i)} \log\frac{e^{a_{ip}}}{\sum_{j\neq i} e^{a_{ij}}}, $$
@@ -60,7 +60,7 @@ def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tens
         z1, z2: views (B, d).
         labels: y (B,), whole numbers.
         temperature: tau > 0.
-        common: see `drocl.losses.Common`. `in_batch` must be True; queue and negatives count as of other classes.
+        common: see `drocl.losses.Layout`. `in_batch` must be True; queue and negatives count as of other classes.
 
     Returns:
         Loss in nats, () or one an anchor.

@@ -102,6 +102,23 @@ def test_a_claim_for_a_device_that_is_absent_is_not_run(make_catalogue, text_of,
     assert "CUDA" in plan.make(catalogue.find(), registry.load(), ["one-claim"], Request())[0].reason
 
 
+def test_a_claim_whose_module_is_missing_is_not_run_and_any_verdict_on_record_stands(make_catalogue, text_of):
+    root = make_catalogue(check_a=text_of("import nowhere_to_be_found", needs="('math', 'nowhere_to_be_found')"))
+    made = plan.make(catalogue.find(), registry.load(), ["one-claim"], Request())[0]
+    assert (made.cases, made.reason) == ((), "nowhere_to_be_found is not installed")
+    record = runner.run(out=root / "results", jobs=1).records[0]
+    assert (record["verdict"], record["control"]) == ("not run", "not run")
+    assert record["reason"] == "nowhere_to_be_found is not installed"
+    assert ledger.differences([record], {"one-claim": "holds"}, {"one-claim"}) == []
+
+
+def test_a_claim_whose_modules_are_there_is_run(make_catalogue, text_of):
+    make_catalogue(check_a=text_of("return agree(1, 1)", needs="'math'"))
+    made = plan.make(catalogue.find(), registry.load(), ["one-claim"], Request())[0]
+    assert (made.claim.needs, made.reason) == (("math",), "")
+    assert made.cases
+
+
 @pytest.mark.parametrize(("asked", "words"), [({"profile": "big"}, "profile='big'"), ({"seed": -1}, "seed=-1")])
 def test_a_wrong_request_is_refused(toys, asked, words):
     with pytest.raises(ValueError, match=words):

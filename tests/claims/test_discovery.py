@@ -72,6 +72,7 @@ def test_every_broken_file_is_named_at_once(make_catalogue):
         ({"control_expects": "'maybe'"}, "control_expects='maybe'"),
         ({"asserts": "'theorem'"}, "asserts='theorem'"),
         ({"device": "'tpu'"}, "device='tpu'"),
+        ({"needs": "('torch>=2',)"}, "needs='torch>=2'"),
         ({"says": "' '"}, "needs `says` and `source`"),
         ({"profiles": "('fast',)"}, "profiles=('fast',)"),
         ({"grid": "{'m': (1,)}"}, "grid axis 'm'"),
