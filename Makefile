@@ -12,10 +12,12 @@ STAMP  := $(VENV)/.installed
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ -/' | sort
 
+# lightly is a peer of the drop-in tests; without its own requirements, of which torchvision has no build for a CPU torch
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "drocl needs Python 3.11 or later; set PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt lightly
 	@touch $(STAMP)
 
 env: $(STAMP)  ## virtual environment with exact versions
@@ -42,9 +44,10 @@ lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
-bench: $(STAMP)  ## solver against cvxpy and torch, exact expectations against sampling
+bench: $(STAMP)  ## solver against cvxpy and torch, exact expectations against sampling, losses against their peers
 	$(BIN)/python benchmarks/dro.py
 	$(BIN)/python benchmarks/population.py
+	$(BIN)/python benchmarks/losses.py
 
 clean:  ## remove the environment and the results
 	rm -rf $(VENV) $(OUT)

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,20 +37,21 @@ def statistics(
         moments: 0, 1 or 2: what `extra` holds, as in `drocl.losses._tiles.statistics`.
         same: True at pairs of one class, or None.
     """
-    kappa = kappa.to(s.dtype).reshape(-1, 1)
+    exact = kappa.reshape(-1, 1)
+    kappa = exact.to(s.dtype)
     rows, means, more = [], [], []
     for index, kernel in enumerate(kernels):
         h = exponent(kernel, s, kappa)
         h = h if away is None else h.masked_fill(away, -torch.inf)
-        lse = torch.logsumexp(h, 1) if h.shape[1] else h.new_full((h.shape[0],), -torch.inf)
+        lse = _log_sum(kernel, s, exact, h, away)
         empty = lse.detach() == -torch.inf
         fixed = torch.where(empty, torch.zeros_like(lse), lse)
         if kernel.linear:
-            p = torch.exp(h - fixed[:, None].detach())
+            p = torch.exp(h - fixed[:, None].detach().to(s.dtype))
             lse = lse.detach() + (p * (s - s.detach())).sum(1)
-        rows.append(lse.to(wide(s)))
+        rows.append(lse)
         if moments:
-            p, flat = torch.exp(h.detach() - fixed.detach()[:, None]), s.detach()
+            p, flat = torch.exp(h.detach() - fixed.detach()[:, None].to(s.dtype)), s.detach()
             means.append((p * flat).sum(1))
             if moments > 1 and index == 0:
                 level = torch.where(p > 0.0, h.detach(), torch.zeros_like(p))
@@ -60,6 +62,24 @@ def statistics(
                 more = [twice, (p * level).sum(1), own]
     extra = torch.stack(means + more, 1).to(wide(s)) if moments else s.new_empty((s.shape[0], 0), dtype=wide(s))
     return torch.stack(rows, 1), extra
+
+
+def _log_sum(kernel: Kernel, s: Tensor, kappa: Tensor, h: Tensor, away: Tensor | None) -> Tensor:
+    """log sum e^h of each row, in double. A multiple of s is measured from the row's maximum before it is scaled."""
+    if not h.shape[1]:
+        return h.new_full((h.shape[0],), -torch.inf, dtype=wide(s))
+    if not kernel.multiple:
+        return torch.logsumexp(h, 1).to(wide(s))
+    if kernel.free is not None or kernel.linear:  # the gradient is that of h, which is detached in part
+        graph = torch.logsumexp(h, 1).to(wide(s))
+        level = _log_sum(replace(kernel, free=None, linear=False), s.detach(), kappa.detach(), h.detach(), away)
+        return torch.where(level > -torch.inf, level + (graph - graph.detach()), level)
+    top = s.detach() if away is None else s.detach().masked_fill(away, -torch.inf)
+    top = top.amax(1, keepdim=True)
+    top = torch.where(top > -torch.inf, top, torch.zeros_like(top))
+    scaled = (s - top) * (kernel.tilt * kappa.to(s.dtype))
+    scaled = scaled if away is None else scaled.masked_fill(away, -torch.inf)
+    return torch.logsumexp(scaled, 1).to(wide(s)) + (top.to(wide(s)) * kappa.to(wide(s)))[:, 0] * kernel.tilt
 
 
 def pull(

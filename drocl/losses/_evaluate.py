@@ -46,18 +46,26 @@ def evaluate(
         if not options.diagnostics:
             return loss
         carried = [kernel.carried for kernel in kernels]
-        found = diagnose(
-            head, rows.positive, rows.lse, rows.count, rows.extra, tau, carried, options.labels is not None
-        )
-        return loss, found
+
+        def weighted(*row: Tensor) -> tuple[Tensor, Tensor | None]:
+            values, clamped = head(*row)
+            return combined(values, batch), clamped
+
+        args = (rows.positive, rows.lse, rows.count, rows.extra, tau, carried, options.labels is not None)
+        return loss, diagnose(weighted, *args)
+
+
+def combined(value: Tensor, batch: "_rows.Batch") -> Tensor:
+    """Per-anchor values (m,), two directions joined by their weights (B,)."""
+    weights = batch.options.direction_weights
+    if weights is None:
+        return value
+    return weights[0] * value[: batch.pairs] + weights[1] * value[batch.pairs :]
 
 
 def reduce(value: Tensor, batch: "_rows.Batch", dtype: torch.dtype) -> Tensor:
     """Per-anchor values (m,) to what `reduction` asks for, in the type of the inputs."""
-    options = batch.options
-    if options.direction_weights is not None:
-        forth, back = options.direction_weights
-        value = forth * value[: batch.pairs] + back * value[batch.pairs :]
-    if options.reduction == "none":
+    value, reduction = combined(value, batch), batch.options.reduction
+    if reduction == "none":
         return value.to(dtype)
-    return (value.mean() if options.reduction == "mean" else value.sum()).to(dtype)
+    return (value.mean() if reduction == "mean" else value.sum()).to(dtype)

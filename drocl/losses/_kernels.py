@@ -50,6 +50,11 @@ class Kernel:
         return self.width == 0.0 and self.power == 0.0
 
     @property
+    def multiple(self) -> bool:
+        """h is a positive multiple of s."""
+        return self.plain and self.tilt > 0.0
+
+    @property
     def constant_slope(self) -> bool:
         """h' does not depend on s."""
         return self.linear or self.free is not None or self.plain

@@ -63,6 +63,11 @@ class Pairs:
     def columns(self) -> Tensor:
         return self.a if self.b is None else self.b
 
+    def scale(self, side: int) -> Tensor:
+        """What v of `Tile.exponent` is multiplied by, for the rows (1) or columns (0) as anchors: (1, r), or one a row."""
+        kappa = kappa_of(self.kappa, self.a.shape[0], side == 0 and self.b is not None).to(wide(self.a))
+        return torch.stack([kappa * k.tilt if k.multiple else torch.ones_like(kappa) for k in self.kernels], 1)
+
     def tiles(self) -> Iterator["Tile"]:
         """All tiles, or those on and above the diagonal."""
         m, n, side = self.a.shape[0], self.columns.shape[0], self.side
@@ -171,10 +176,14 @@ class Tile:
         return buffer.mul_(self.raw).sub_(kernel.width * kernel.centre**2).exp_()
 
     def exponent(self, index: int, side: int) -> Tensor:
-        """h_k with -inf at pairs that do not count; `side` 1 takes the rows as anchors, 0 the columns."""
+        """v with h_k = `scale` v, and -inf at pairs that do not count; `side` 1 takes the rows as anchors, 0 the columns.
+
+        Where h is a multiple of s, v is s itself: measured from a maximum and only then scaled, it keeps the digits that h
+        would round away at low temperatures.
+        """
         p = self.pairs
-        h = p.kernels[index].value(self.raw, self._kappa(side))
-        return p.blank(h, self.rows, self.cols, -torch.inf)
+        v = self.raw.clone() if p.kernels[index].multiple else p.kernels[index].value(self.raw, self._kappa(side))
+        return p.blank(v, self.rows, self.cols, -torch.inf)
 
     def slope(self, index: int, side: int) -> Tensor | float:
         """h_k'(s), what is differentiated of it."""
@@ -192,19 +201,19 @@ class Tile:
 
 
 class _Sums:
-    """Running sums of one set of anchors: e^{h - top} and, by `moments`, what the diagnostics need."""
+    """Running sums of one set of anchors: e^{scale (v - top)} and, by `moments`, what the diagnostics need."""
 
-    def __init__(self, pairs: Pairs, size: int, moments: int) -> None:
+    def __init__(self, pairs: Pairs, size: int, moments: int, scale: Tensor) -> None:
         r, like = len(pairs.kernels), pairs.a
         zeros = torch.zeros((size, r), dtype=wide(like), device=like.device)
-        self.moments, self.r = moments, r
+        self.moments, self.scale = moments, scale
         self.top = torch.full_like(zeros, 0.0 if pairs.easy else -torch.inf)
         self.sums = zeros
         self.score = torch.zeros_like(zeros) if moments else None
         self.more = zeros.new_zeros((size, 3)) if moments > 1 else None
 
     def add(self, at: slice, index: int, tile: Tile, e: Tensor, side: int) -> None:
-        """Take in e^{h_k - top} of a tile."""
+        """Take in e^{h_k} of a tile, measured from the running maximum."""
         self.sums[at, index] += e.sum(side)
         if self.score is not None:
             s = tile.scores()
@@ -217,12 +226,12 @@ class _Sums:
             if same is not None:
                 self.more[at, 2] += (e * same).sum(side)
 
-    def raise_top(self, at: slice, index: int, h: Tensor, side: int) -> Tensor:
-        """Lift the running maximum over a tile; returns e^{h - top}."""
-        old = self.top[at, index]
-        top = torch.maximum(old, h.amax(side).to(old.dtype))
+    def raise_top(self, at: slice, index: int, v: Tensor, side: int) -> Tensor:
+        """Lift the running maximum over a tile; returns e^{scale (v - top)}."""
+        old, scale = self.top[at, index], self.scale[at, index] if len(self.scale) > 1 else self.scale[0, index]
+        top = torch.maximum(old, v.amax(side).to(old.dtype))
         shift = torch.where(top > -torch.inf, top, torch.zeros_like(top))
-        fade = torch.exp(torch.where(old > -torch.inf, old - shift, torch.full_like(old, -torch.inf)))
+        fade = torch.exp(torch.where(old > -torch.inf, (old - shift) * scale, torch.full_like(old, -torch.inf)))
         self.sums[at, index] *= fade
         if self.score is not None:
             self.score[at, index] *= fade
@@ -230,15 +239,17 @@ class _Sums:
             self.more[at, 0] *= fade * fade
             self.more[at, 1:] *= fade[:, None]
         self.top[at, index] = top
-        return torch.exp(h - shift.to(h.dtype).unsqueeze(side))
+        scale = scale.to(v.dtype)
+        return torch.sub(v, shift.to(v.dtype).unsqueeze(side)).mul_(scale.unsqueeze(side) if scale.ndim else scale).exp_()
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """lse (size, r) and the extra columns: E_k s, log sum e^{2 h_0}, E_0 h_0, log sum over one's own class."""
-        lse = self.top + torch.log(self.sums)
+        top = self.top * self.scale
+        lse = top + torch.log(self.sums)
         held = torch.where(self.sums > 0.0, self.sums, torch.ones_like(self.sums))
         columns = [] if self.score is None else [self.score / held]
         if self.more is not None:
-            top = torch.where(self.top[:, 0] > -torch.inf, self.top[:, 0], torch.zeros_like(self.top[:, 0]))
+            top = torch.where(top[:, 0] > -torch.inf, top[:, 0], torch.zeros_like(top[:, 0]))
             columns.append(
                 torch.stack(
                     (2.0 * top + torch.log(self.more[:, 0]), self.more[:, 1] / held[:, 0], top + torch.log(self.more[:, 2])),
@@ -255,8 +266,8 @@ def statistics(pairs: Pairs, moments: int, both: bool = False) -> tuple[Tensor, 
         lse (m, r), extra (m, q), and the same of b: (n, r), (n, q) or empty. q = 0, r or r + 3 for moments 0, 1, 2.
     """
     m, n = pairs.a.shape[0], pairs.columns.shape[0]
-    rows = _Sums(pairs, m, moments)
-    cols = _Sums(pairs, n if both else 0, moments)
+    rows = _Sums(pairs, m, moments, pairs.scale(1))
+    cols = _Sums(pairs, n if both else 0, moments, pairs.scale(0) if both else pairs.scale(1)[:0])
     for tile in pairs.tiles():
         mirror = rows if tile.mirrored else cols if both else None
         if pairs.easy:
@@ -266,11 +277,11 @@ def statistics(pairs: Pairs, moments: int, both: bool = False) -> tuple[Tensor, 
                     mirror.add(tile.cols, index, tile, e, 0)
             continue
         for index in range(len(pairs.kernels)):
-            h = tile.exponent(index, 1)
-            rows.add(tile.rows, index, tile, rows.raise_top(tile.rows, index, h, 1), 1)
+            v = tile.exponent(index, 1)
+            rows.add(tile.rows, index, tile, rows.raise_top(tile.rows, index, v, 1), 1)
             if mirror is not None:
-                h = h if pairs.uniform else tile.exponent(index, 0)
-                mirror.add(tile.cols, index, tile, mirror.raise_top(tile.cols, index, h, 0), 0)
+                v = v if pairs.uniform or pairs.kernels[index].multiple else tile.exponent(index, 0)
+                mirror.add(tile.cols, index, tile, mirror.raise_top(tile.cols, index, v, 0), 0)
     return (*rows.finish(), *cols.finish())
 
 
@@ -291,13 +302,14 @@ def gradient(
     """
     cols = rows if pairs.b is None else cols
     sides = [(1, rows), (0, cols)]
+    scales = [pairs.scale(0), pairs.scale(1)]
     easy = [(side, _linear_weights(pairs, pull)) for side, pull in sides if pull is not None] if pairs.easy else []
     for tile in pairs.tiles():
         lone = pairs.b is None and not tile.mirrored  # on the diagonal the rows' half and its transpose are both inside
         if pairs.easy:
             weights = _shared(tile, easy)
         else:
-            weights = _shifted(tile, [(side, pull) for side, pull in sides if pull is not None])
+            weights = _shifted(tile, [(side, pull) for side, pull in sides if pull is not None], scales)
         at, to = tile.rows, tile.cols
         if out_a is not None:
             out_a[at].addmm_(weights, pairs.columns[to])
@@ -332,8 +344,8 @@ def _shared(tile: Tile, sides: Sequence[tuple[int, Tensor]]) -> Tensor:
     return outer.zero_() if total is None else total
 
 
-def _shifted(tile: Tile, sides: Sequence[tuple[int, Pull]]) -> Tensor:
-    """Weights of a tile with shifted exponentials: safe at any temperature."""
+def _shifted(tile: Tile, sides: Sequence[tuple[int, Pull]], scales: Sequence[Tensor]) -> Tensor:
+    """Weights of a tile with shifted exponentials: safe at any temperature. `scales` of the columns and of the rows."""
     pairs, total = tile.pairs, None
     for index, kernel in enumerate(pairs.kernels):
         if kernel.fixed:
@@ -342,8 +354,10 @@ def _shifted(tile: Tile, sides: Sequence[tuple[int, Pull]]) -> Tensor:
             at = tile.rows if side else tile.cols
             lse, grad = pull.lse[at, index], pull.grad[at, index]
             alive = lse > -torch.inf
-            lse, grad = torch.where(alive, lse, 0.0), torch.where(alive, grad, 0.0)
-            h = tile.exponent(index, side).sub_(lse.to(tile.raw.dtype).unsqueeze(side)).exp_()
-            h.mul_(grad.to(h.dtype).unsqueeze(side)).mul_(tile.slope(index, side))
-            total = h if total is None else total.add_(h)
+            scale = scales[side][at, index] if len(scales[side]) > 1 else scales[side][0, index]
+            level, grad = torch.where(alive, lse, 0.0) / scale, torch.where(alive, grad, 0.0)
+            w = tile.exponent(index, side).sub_(level.to(tile.raw.dtype).unsqueeze(side))
+            w.mul_(scale.to(w.dtype).unsqueeze(side) if scale.ndim else float(scale)).exp_()
+            w.mul_(grad.to(w.dtype).unsqueeze(side)).mul_(tile.slope(index, side))
+            total = w if total is None else total.add_(w)
     return torch.zeros_like(tile.raw) if total is None else total

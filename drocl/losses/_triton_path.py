@@ -25,7 +25,7 @@ def chosen(rows: Tensor, backend: str) -> bool:
         possible = _triton.available(rows)
     if backend == "triton" and not possible:
         raise ValueError(
-            "backend='triton' needs triton, a CUDA device (or TRITON_INTERPRET=1) and single precision; "
+            "backend='triton' needs triton, a CUDA device (or TRITON_INTERPRET=1) of compute capability 8 or later; "
             f"got {rows.dtype} on {rows.device}"
         )
     return possible

@@ -39,7 +39,7 @@ def diagnose(
     """From the row statistics of moments 2.
 
     Args:
-        head: the loss as a function of (s+, lse, count, tau), with its clamp.
+        head: the loss (directions joined) as a function of (s+, lse, count, tau), and its clamp.
         positive, lse, count, extra, tau: as in `drocl.losses._rows.Rows`.
         carried: c_k of each kernel: dR_k / dkappa = c_k E_k s.
         labelled: labels were given.

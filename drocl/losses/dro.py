@@ -9,7 +9,7 @@ from torch import Tensor
 from drocl import divergences
 from drocl.divergences import CVaR, Divergence, Renyi
 from drocl.losses import _rows, _worst
-from drocl.losses._evaluate import evaluate, reduce
+from drocl.losses._evaluate import combined, evaluate, reduce
 from drocl.losses._kernels import Kernel
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._ops import working
@@ -84,7 +84,7 @@ def dro(
         loss = reduce(value - batch.positive_scores(), batch, working(torch.promote_types(z1.dtype, z2.dtype)))
         if not options.diagnostics:
             return loss
-        slope = -found["radius"].mean() if radius is None and budget is not None else torch.zeros_like(loss)
+        slope = -combined(found["radius"], batch).mean() if radius is None and budget is not None else torch.zeros_like(loss)
         tau = found["multiplier"]
         mass = found["mass"] if options.labels is not None else None
         return loss, Diagnostics(tau, found["radius"], found["size"], torch.zeros_like(slope), mass, slope)

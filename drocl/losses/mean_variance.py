@@ -9,7 +9,7 @@ from torch import Tensor
 from drocl import divergences
 from drocl.divergences import Divergence
 from drocl.losses import _rows
-from drocl.losses._evaluate import reduce
+from drocl.losses._evaluate import combined, reduce
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._ops import working
 from drocl.losses._options import Common, Options, read_temperature
@@ -70,7 +70,7 @@ def mean_variance(
             return loss
         k = _rows.count(batch)
         spread = variance.detach() / (curvature * tau.detach()) ** 2  # of K times the weights, whose mean is 1
-        slope = -(variance.detach() / (2.0 * curvature * tau.detach() ** 2)).mean()
+        slope = -combined(variance.detach() / (2.0 * curvature * tau.detach() ** 2), batch).mean()
         none = torch.zeros_like(slope)
         return loss, Diagnostics(tau.detach(), curvature * spread / 2.0, k / (1.0 + spread), none, None, slope)
 

@@ -97,14 +97,15 @@ def allowed(case, answer, name):
     A relative change eps of every score changes the value by at most condition * eps. A plain loss has condition 2 / tau
     at most (times the longest squared norm, for rows that are not normalised), and the tolerance holds for it as it is.
     Where the formula amplifies more (a row just above the clamp subtracts nearly equal sums; a Gaussian weight of sigma =
-    0.02 multiplies a score's rounding by its distance over sigma^2), four roundoffs in each score are allowed.
+    0.02 multiplies a score's rounding by its distance over sigma^2), the rounding of a score is allowed for: two roundoffs in
+    the entries of each unit row (its norm and the division) and one for each of the d terms of the product.
     """
     longest = 1.0 if case.normalize else max(float((a**2).sum(-1).max()) for a in (case.z1, case.z2))
     out = []
     for value, scale, condition in zip(answer.values, answer.scales, answer.conditions, strict=True):
         relative = VALUE[name]
         if condition > 2.0 * longest / case.temperature:
-            relative = max(relative, 4.0 * ROUNDOFF[name] * condition)
+            relative = max(relative, (case.z1.shape[1] + 4.0) * ROUNDOFF[name] * condition)
         out.append(relative * float(max(abs(value), scale)) + SMALLEST[name])  # below it, nothing is relative
     return np.array(out)
 
