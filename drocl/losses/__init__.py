@@ -8,6 +8,11 @@ r"""Contrastive losses with one numerical core: exact at any temperature, linear
 queues, ranks and tiles.
 """
 
+try:
+    import torch  # noqa: F401
+except ImportError as missing:
+    raise ImportError("drocl.losses needs torch: pip install 'drocl[train]'") from missing
+
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._options import Common, Layout
 from drocl.losses.adnce import ADNCE, adnce

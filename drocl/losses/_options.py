@@ -35,7 +35,7 @@ class Layout(TypedDict, total=False):
         in_batch: False leaves only `queue` and `negatives` as negatives.
         direction_weights: (w12, w21) with symmetric=False: w12 times the loss of z1 against z2 plus w21 times that of z2 against z1.
         diagnostics: True returns (loss, `Diagnostics`).
-        backend: "torch", "triton" (CUDA), or "auto".
+        backend: "torch"; "triton", kernels for CUDA in single precision; "auto" is "torch" for now.
     """
 
     symmetric: bool

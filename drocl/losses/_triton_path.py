@@ -10,25 +10,22 @@ from drocl.losses._tiles import Pull, kappa_of, wide
 
 
 def chosen(rows: Tensor, backend: str) -> bool:
-    """Whether rows (m, d) go to Triton: where asked for, or on CUDA if it is there.
+    """Whether rows (m, d) go to Triton: where asked for. "auto" stays with the portable path until the kernels have been run on a
+    device, not only compiled for one and interpreted.
 
     Raises:
         ValueError: asked for, and not possible.
     """
-    if backend == "auto" and not rows.is_cuda:
+    if backend != "triton":
         return False
-    try:
-        from drocl.losses import _triton
-    except ImportError:
-        possible = False
-    else:
-        possible = _triton.available(rows)
-    if backend == "triton" and not possible:
+    from drocl.losses import _triton
+
+    if not _triton.available(rows):
         raise ValueError(
-            "backend='triton' needs triton, a CUDA device (or TRITON_INTERPRET=1) of compute capability 8 or later; "
+            "backend='triton' needs triton, a CUDA device of compute capability 8 or later (or TRITON_INTERPRET=1); "
             f"got {rows.dtype} on {rows.device}"
         )
-    return possible
+    return True
 
 
 def statistics(

@@ -58,7 +58,7 @@ def adnce(
     >>> import torch
     >>> z = torch.eye(4, dtype=torch.float64)
     >>> round(float(adnce(z, z, temperature=0.5, mu=0.4, sigma=1.0)), 6)   # all negatives equal: InfoNCE
-    0.594435
+    0.594438
     """
     mu, sigma = _check(mu, sigma, variant)
     width = 0.5 / sigma**2

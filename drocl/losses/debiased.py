@@ -127,7 +127,7 @@ def debiased(
     >>> import torch
     >>> z = torch.eye(4, dtype=torch.float64)
     >>> round(float(debiased(z, z, temperature=0.5, class_prior=0.0)), 6)
-    0.594435
+    0.594438
     """
     check_prior(class_prior)
     head = corrected_head(class_prior, positives, lambda lse, log_k: lse[:, 0])

@@ -63,7 +63,7 @@ def hard_negative(
     >>> import torch
     >>> z = torch.eye(4, dtype=torch.float64)
     >>> round(float(hard_negative(z, z, temperature=0.5, class_prior=0.0, concentration=2.0)), 6)
-    0.594435
+    0.594438
     """
     beta = _check(class_prior, concentration, prior)
     if beta == 0.0:

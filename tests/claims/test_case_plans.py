@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from drocl import catalogue
-from drocl.claims import plan, registry
+from drocl.claims import ledger, plan, registry, runner
 from drocl.claims.embeddings import validate
 from drocl.claims.overrides import parse_overrides
 from drocl.claims.plan import Request

@@ -364,3 +364,16 @@ def test_eq4_loses_digits_as_its_condition_says() -> None:
         assert (case["error"][small] < 1e-12).all()
         if classes == 2:
             assert case["error"][-1] > 1e-6
+
+
+def test_hard_negative_weights_attract_below_the_threshold_and_only_there() -> None:
+    slopes, zeros = table("sim_loss_hard_negative_sign", "slopes"), table("sim_loss_hard_negative_sign", "zeros")
+    for beta, case in by(slopes, "beta"):
+        at = zeros["score"][zeros["beta"] == beta][0]
+        assert ((case["full"] < 0.0) == (case["score"] < at)).all()
+        assert (case["detached"] > 0.0).all()
+    for dimension, case in by(table("sim_loss_hard_negative_sign", "sampled"), "dimension"):
+        curve = table("sim_loss_hard_negative_sign", "shares", dimension=dimension)
+        np.testing.assert_allclose(case["share"], np.interp(case["beta"], curve["beta"], curve["share"]), atol=0.02)
+        assert (np.diff(curve["share"]) >= 0.0).all()
+    assert table("sim_loss_hard_negative_sign", "sampled", dimension=128, beta=0.5)["share"][0] < 1e-3
