@@ -153,13 +153,14 @@ class Tile:
         scaled = self.pairs.easy and self.pairs.plain
         return self.raw / self.pairs.k if scaled else self.raw
 
-    def exponentials(self) -> list[Tensor]:
-        """e^{h_k} of an easy tile, 0 at pairs that do not count; may be written into the tile's own buffers."""
+    def exponentials(self, live: bool = False) -> dict[int, Tensor]:
+        """e^{h_k} of an easy tile by k, 0 at pairs that do not count, in scratch memory; `live` leaves out what has no gradient."""
         p = self.pairs
         out: dict[int, Tensor] = {}
         for index in sorted(range(len(p.kernels)), key=lambda at: abs(p.kernels[at].tilt)):
-            out[index] = self._exponential(index, out)
-        return [p.blank(out[index], self.rows, self.cols, 0.0) for index in range(len(p.kernels))]
+            if not (live and p.kernels[index].fixed):
+                out[index] = self._exponential(index, out)
+        return {index: p.blank(e, self.rows, self.cols, 0.0) for index, e in out.items()}
 
     def _exponential(self, index: int, done: dict[int, Tensor]) -> Tensor:
         p = self.pairs
@@ -219,7 +220,7 @@ class _Sums:
             s = tile.scores()
             self.score[at, index] += (e * s).sum(side)
         if self.more is not None and index == 0:
-            self.more[at, 0] += (e * e).sum(side)
+            self.more[at, 0] += (e * e).sum(side, dtype=self.more.dtype)
             h = tile.pairs.kernels[0].value(tile.scores(), tile._kappa(side))
             self.more[at, 1] += (e * h).sum(side)
             same = tile.pairs.same(tile.rows, tile.cols)
@@ -271,7 +272,7 @@ def statistics(pairs: Pairs, moments: int, both: bool = False) -> tuple[Tensor, 
     for tile in pairs.tiles():
         mirror = rows if tile.mirrored else cols if both else None
         if pairs.easy:
-            for index, e in enumerate(tile.exponentials()):
+            for index, e in tile.exponentials().items():
                 rows.add(tile.rows, index, tile, e, 1)
                 if mirror is not None:
                     mirror.add(tile.cols, index, tile, e, 0)
@@ -331,13 +332,11 @@ def _shared(tile: Tile, sides: Sequence[tuple[int, Tensor]]) -> Tensor:
     """Weights of an easy tile: one exponential a pair and kernel serves both directions."""
     pairs, total = tile.pairs, None
     outer = pairs.buffer("w", tile.rows, tile.cols)
-    exponentials = tile.exponentials()
-    for index, kernel in enumerate(pairs.kernels):
-        if kernel.fixed:
-            continue
+    for index, e in tile.exponentials(live=True).items():
+        kernel = pairs.kernels[index]
         u = [weights[tile.rows if side else tile.cols, index] for side, weights in sides]
         factor = torch.add(u[0][:, None], u[1][None, :], out=outer) if len(u) == 2 else u[0].unsqueeze(sides[0][0])
-        e = exponentials[index].mul_(factor)
+        e.mul_(factor)
         if not kernel.constant_slope:
             e.mul_(tile.slope(index, 1))
         total = e if total is None else total.add_(e)
