@@ -1,9 +1,11 @@
 """Time of calls in one process, as ratios, and memory of calls in processes of their own; results with versions and date."""
 
+import contextlib
 import datetime
 import json
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -35,11 +37,9 @@ def interleaved(
     found: dict[str, list[float] | str] = {}
     turns = {}
     for name, timer in timers.items():
-        try:
-            warm = timer()
-            warm = timer() if warm < 1.0 else warm
-        except Exception as error:  # a peer's own refusal, or no memory: the row says so
-            found[name] = f"not run: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
+        warm = attempt(lambda: max(timer(), 1e-9))
+        if isinstance(warm, str):
+            found[name] = warm
         else:
             found[name], turns[name] = [], max(3, min(rounds, int(budget / warm)))
     for turn in watch(range(rounds)):
@@ -48,20 +48,66 @@ def interleaved(
     return found
 
 
+def attempt(call: Callable[[], Any]) -> Any:
+    """What `call()` returns, or what a row says when a contender refuses or finds no memory."""
+    try:
+        return call()
+    except Exception as error:
+        return f"not run: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+
+
+def timer(call: Callable[[], Any], device: str, threads: int) -> Callable[[], float]:
+    """Seconds of one call: CUDA events; CPU time of one thread, wall time of more."""
+
+    def on_cuda() -> float:
+        import torch
+
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1e3
+
+    def on_cpu() -> float:
+        clock = time.process_time if threads == 1 else time.perf_counter
+        start = clock()
+        call()
+        return clock() - start
+
+    return on_cuda if device == "cuda" else on_cpu
+
+
 def ratios(times: list[float], base: list[float]) -> tuple[float, float]:
     """Ratio of the medians, and of the minima."""
     return statistics.median(times) / statistics.median(base), min(times) / min(base)
 
 
-def peak(call: Callable[[], Any]) -> float:
-    """MB by which the peak of the resident memory rises in `call()`; for a fresh process, or old peaks and free blocks hide it."""
-    try:
+def peak(call: Callable[[], Any], device: str = "cpu") -> float:
+    """MB by which the peak of the memory rises in `call()`; on the CPU a fresh process is needed: old blocks hide new ones."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is resident now
-    except OSError:
-        pass
     before = _high_water()
     call()
     return _high_water() - before
+
+
+def apart(command: list[str], longest: float) -> float | str:
+    """The number that another process prints last, or why it prints none."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=longest)
+    except subprocess.TimeoutExpired:
+        return f"not run: takes more than {longest:.0f} s"
+    if done.returncode:
+        return f"not run: {(done.stderr.strip().splitlines() or [f'exit status {done.returncode}'])[-1][:120]}"
+    return float(done.stdout.split()[-1])
 
 
 def _high_water() -> float:
@@ -110,3 +156,29 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*("" if v != v else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
     Console().print(table)
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """One table for each baseline, temperature and type: contenders down, sizes across, ratio (peak memory) in the cells."""
+    text = []
+    for key in dict.fromkeys((r["baseline"], r["temperature"], r["dtype"]) for r in rows):
+        part = [r for r in rows if (r["baseline"], r["temperature"], r["dtype"]) == key]
+        at = {(r["contender"], r["B"]): _cell(r) for r in part}
+        sizes = list(dict.fromkeys(r["B"] for r in part))
+        text += [f"Ratio to {key[0]} (peak memory), tau = {key[1]:g}, {key[2]}", ""]
+        text += ["| | " + " | ".join(f"B = {b}" for b in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+        for name in dict.fromkeys(r["contender"] for r in part):
+            text.append(f"| {name} | " + " | ".join(at.get((name, b), "") for b in sizes) + " |")
+        text.append("")
+    return "\n".join(text)
+
+
+def _cell(row: dict[str, Any]) -> str:
+    """Ratio (peak), with the time where the ratio is 1 by definition or the baseline was not run."""
+    if row["status"] != "ok":
+        return row["status"]
+    clock = f"{row['median_ms']:.3g} ms" if row["median_ms"] < 1e3 else f"{row['median_ms'] / 1e3:.3g} s"
+    alone = row["ratio"] is None
+    inside = [] if row["peak_mb"] is None else [f"{row['peak_mb']:.0f} MB"]
+    inside = [clock, *inside] if row["contender"] == row["baseline"] and not alone else inside
+    return (clock if alone else f"{row['ratio']:.2f}") + (f" ({', '.join(inside)})" if inside else "")
