@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -41,9 +40,13 @@ def statistics(
     kappa = exact.to(s.dtype)
     rows, means, more = [], [], []
     for index, kernel in enumerate(kernels):
+        simple = kernel.multiple and kernel.free is None and not kernel.linear
+        if simple and not moments:  # h itself is not needed
+            rows.append(_log_multiple(kernel, s, exact, away))
+            continue
         h = exponent(kernel, s, kappa)
         h = h if away is None else h.masked_fill(away, -torch.inf)
-        lse = _log_sum(kernel, s, exact, h, away)
+        lse = _log_multiple(kernel, s, exact, away) if simple else _log_sum(kernel, s, exact, h, away)
         empty = lse.detach() == -torch.inf
         fixed = torch.where(empty, torch.zeros_like(lse), lse)
         if kernel.linear:
@@ -65,17 +68,21 @@ def statistics(
 
 
 def _log_sum(kernel: Kernel, s: Tensor, kappa: Tensor, h: Tensor, away: Tensor | None) -> Tensor:
-    """log sum e^h of each row, in double. A multiple of s is measured from the row's maximum before it is scaled."""
+    """log sum e^h of each row, in double, with the gradient of h (which may be detached in part)."""
     if not h.shape[1]:
         return h.new_full((h.shape[0],), -torch.inf, dtype=wide(s))
+    graph = torch.logsumexp(h, 1).to(wide(s))
     if not kernel.multiple:
-        return torch.logsumexp(h, 1).to(wide(s))
-    if kernel.free is not None or kernel.linear:  # the gradient is that of h, which is detached in part
-        graph = torch.logsumexp(h, 1).to(wide(s))
-        level = _log_sum(replace(kernel, free=None, linear=False), s.detach(), kappa.detach(), h.detach(), away)
-        return torch.where(level > -torch.inf, level + (graph - graph.detach()), level)
-    top = s.detach() if away is None else s.detach().masked_fill(away, -torch.inf)
-    top = top.amax(1, keepdim=True)
+        return graph
+    level = _log_multiple(kernel, s.detach(), kappa.detach(), away)
+    return torch.where(level > -torch.inf, level + (graph - graph.detach()), level)
+
+
+def _log_multiple(kernel: Kernel, s: Tensor, kappa: Tensor, away: Tensor | None) -> Tensor:
+    """log sum e^{tilt kappa s}, measured from the row's maximum before it is scaled: no digit of s is rounded away."""
+    if not s.shape[1]:
+        return s.new_full((s.shape[0],), -torch.inf, dtype=wide(s))
+    top = (s.detach() if away is None else s.detach().masked_fill(away, -torch.inf)).amax(1, keepdim=True)
     top = torch.where(top > -torch.inf, top, torch.zeros_like(top))
     scaled = (s - top) * (kernel.tilt * kappa.to(s.dtype))
     scaled = scaled if away is None else scaled.masked_fill(away, -torch.inf)

@@ -90,13 +90,18 @@ unit_rows.register_autograd(_pull_views, setup_context=_keep_views)
 
 def _pairs(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
-    period: int, chunk: int,
+    period: int, chunk: int, kept: Tensor, filled: bool,
 ) -> Pairs:  # fmt: skip
     labels_a, labels_b = (*labels, None, None)[:2]
     return Pairs(
         a, b, kappa, ids[0], ids[1] if b is not None else None, decode(kernels), _tiles.side_of(chunk, a), labels_a,
-        labels_b if b is not None else None, period,
+        labels_b if b is not None else None, period, kept if kept.numel() else None, filled,
     )  # fmt: skip
+
+
+def _kept_shape(a: Tensor, b: Tensor | None, kernels: Sequence[float], backend: str) -> tuple[int, int, int]:
+    columns = a if b is None else b
+    return _tiles.kept_shape(len(decode(kernels)), a.shape[0], columns.shape[0]) if backend == "torch" else (0, 0, 0)
 
 
 def _partner(a: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -121,35 +126,41 @@ def _positive_scores(a: Tensor, b: Tensor | None) -> Tensor:
 def row_statistics(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
     period: int, chunk: int, moments: int, both: bool, positives: bool, backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """lse (m, r) and extra (m, q) of the anchors a, the same of b as anchors with `both` (else no rows), positive scores (m,).
 
-    The outputs are double where the device has it. extra is not differentiable.
+    These are double where the device has it; extra is not differentiable. Last, for the backward pass, the exponentials
+    (r, m, n) of a small batch, else nothing.
     """
     with torch.autocast(a.device.type, enabled=False):
         score = _positive_scores(a, b) if positives else kappa.new_empty(0, dtype=wide(a))
         if backend == "triton":
             from drocl.losses import _triton_path
 
-            return (*_triton_path.statistics(a, b, kappa, ids, labels, decode(kernels), moments, both), score)
-        pairs = _pairs(a, b, kappa, ids, labels, kernels, period, chunk)
-        return (*_tiles.statistics(pairs, moments, both), score)
+            found = _triton_path.statistics(a, b, kappa, ids, labels, decode(kernels), moments, both)
+            return (*found, score, a.new_empty(_kept_shape(a, b, kernels, backend)))
+        kept = a.new_empty(_kept_shape(a, b, kernels, backend))
+        pairs = _pairs(a, b, kappa, ids, labels, kernels, period, chunk, kept, filled=False)
+        return (*_tiles.statistics(pairs, moments, both), score, kept)
 
 
 @row_statistics.register_fake
 def _(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], kernels: Sequence[float],
     period: int, chunk: int, moments: int, both: bool, positives: bool, backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     r, m, n = len(decode(kernels)), a.shape[0], b.shape[0] if both and b is not None else 0
     q = (0, r, r + 3)[moments]
-    return tuple(a.new_empty(shape, dtype=wide(a)) for shape in ((m, r), (m, q), (n, r), (n, q), (m * positives,)))  # type: ignore[return-value]
+    shapes = ((m, r), (m, q), (n, r), (n, q), (m * positives,))
+    kept = a.new_empty(_kept_shape(a, b, kernels, backend))
+    return (*(a.new_empty(shape, dtype=wide(a)) for shape in shapes), kept)  # type: ignore[return-value]
 
 
 @torch.library.custom_op("drocl::row_statistics_pull", mutates_args=())
 def row_statistics_pull(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], period: int, chunk: int, backend: str,
     lse: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor], grad_positive: Tensor | None,
+    kept: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients with respect to a, b (no rows in the symmetric case) and kappa.
 
@@ -168,7 +179,7 @@ def row_statistics_pull(
 
             _triton_path.pull(a, b, kappa, ids, decode(kernels), rows, cols, out_a, out_b)
         else:
-            pairs = _pairs(a, b, kappa, ids, (), kernels, period, chunk)
+            pairs = _pairs(a, b, kappa, ids, (), kernels, period, chunk, kept, filled=True)
             _tiles.gradient(pairs, rows, cols, out_a, out_b)
         out_a.mul_(scale)
         out_b.mul_(scale)
@@ -201,25 +212,27 @@ def pull_kappa(kappa: Tensor, kernels: Sequence[float], grads: Sequence[Tensor],
 def _(
     a: Tensor, b: Tensor | None, kappa: Tensor, ids: Sequence[Tensor], kernels: Sequence[float], period: int, chunk: int, backend: str,
     lse: Sequence[Tensor], grads: Sequence[Tensor], means: Sequence[Tensor], grad_positive: Tensor | None,
+    kept: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     return torch.empty_like(a), a.new_empty((0, a.shape[1])) if b is None else torch.empty_like(b), torch.empty_like(kappa)
 
 
 def _keep_rows(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     a, b, kappa, ids, labels, kernels, period, chunk, moments, both, positives, backend = inputs
-    lse_a, extra_a, lse_b, extra_b, _ = output
+    lse_a, extra_a, lse_b, extra_b, _, kept = output
     ctx.kernels, ctx.period, ctx.chunk, ctx.backend, ctx.both = kernels, period, chunk, backend, both
     ctx.labels = len(labels)
     ctx.with_b, ctx.ids, ctx.moments, ctx.positives = b is not None, len(ids), moments, positives
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(a, *(() if b is None else (b,)), kappa, *ids, lse_a, lse_b, extra_a.detach(), extra_b.detach())
+    aside = (extra_a.detach(), extra_b.detach(), kept.detach())
+    ctx.save_for_backward(a, *(() if b is None else (b,)), kappa, *ids, lse_a, lse_b, *aside)
 
 
 def _pull_rows(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     saved = list(ctx.saved_tensors)
     a, b = saved.pop(0), saved.pop(0) if ctx.with_b else None
     kappa, ids = saved.pop(0), [saved.pop(0) for _ in range(ctx.ids)]
-    lse_a, lse_b, extra_a, extra_b = saved
+    lse_a, lse_b, extra_a, extra_b, kept = saved
     r = lse_a.shape[1]
     lse = [lse_a, lse_b] if ctx.both else [lse_a]
     given = [grads[0], grads[2]] if ctx.both else [grads[0]]
@@ -227,7 +240,7 @@ def _pull_rows(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     means = [extra[:, :r] for extra, _ in zip((extra_a, extra_b), lse, strict=False)] if ctx.moments else []
     positive = grads[4] if ctx.positives else None
     da, db, dkappa = row_statistics_pull(
-        a, b, kappa, ids, ctx.kernels, ctx.period, ctx.chunk, ctx.backend, lse, pulled, means, positive
+        a, b, kappa, ids, ctx.kernels, ctx.period, ctx.chunk, ctx.backend, lse, pulled, means, positive, kept
     )
     return da, db if ctx.with_b else None, dkappa if ctx.moments else None, [None] * ctx.ids, [None] * ctx.labels, *[None] * 7
 
@@ -236,7 +249,7 @@ row_statistics.register_autograd(_pull_rows, setup_context=_keep_rows)
 
 
 def _keep_pull(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    a, b, kappa, ids, kernels, _, _, _, lse, grads, means, positive = inputs
+    a, b, kappa, ids, kernels, _, _, _, lse, grads, means, positive, _ = inputs
     ctx.kernels = kernels
     ctx.counts = (b is not None, len(ids), len(lse), positive is not None, len(means))
     ctx.save_for_backward(
@@ -260,7 +273,7 @@ def _pull_pull(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
     da, db, dkappa, dlse, dgrads, dpositive = _cut(found, counts)
     return (
         da[0], db[0] if db else None, dkappa[0], [None] * n_ids, None, None, None, None, dlse, dgrads, [None] * n_means,
-        dpositive[0] if dpositive else None,
+        dpositive[0] if dpositive else None, None,
     )  # fmt: skip
 
 

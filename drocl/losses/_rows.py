@@ -185,13 +185,13 @@ def _inside(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int
     backend = "triton" if batch.triton else "torch"
     if options.symmetric:
         labels = [] if classes is None else [classes]
-        lse, extra, _, _, positive = _ops.row_statistics(
+        lse, extra, _, _, positive, _ = _ops.row_statistics(
             batch.unit, None, kappa, [batch.ids], labels, encode(kernels), batch.period, options.chunk, moments, False, True, backend
         )
         return lse, extra, positive
     labels = [] if classes is None else [classes[:b], classes[b:]]
     first, second = batch.first, batch.second
-    lse, extra, lse_b, extra_b, positive = _ops.row_statistics(
+    lse, extra, lse_b, extra_b, positive, _ = _ops.row_statistics(
         first, second, kappa, [batch.ids[:b], batch.ids[b:]], labels, encode(kernels), batch.period, options.chunk, moments,
         options.both, True, backend,
     )  # fmt: skip

@@ -19,6 +19,7 @@ EASY = {torch.float32: 40.0, torch.float64: 300.0}  # e^{2h}, summed over a tile
 # Rows and columns of a tile. On a CPU its buffers stay in the cache, and a small batch has enough of them to skip the lower half.
 SIDES = {"cpu": (256, 512), "elsewhere": (2048, 4096)}
 FEW = 1024
+KEPT = 1 << 19  # exponentials of a small batch that are kept for the backward pass, 2 MiB in single precision
 
 
 def wide(like: Tensor) -> torch.dtype:
@@ -46,6 +47,8 @@ class Pairs:
     labels_a: Tensor | None = None
     labels_b: Tensor | None = None
     period: int = 0  # ids are i % period, known without looking; 0 for any ids
+    kept: Tensor | None = None  # (r, m, n), room for the exponentials of an easy batch
+    filled: bool = False  # they are in it
 
     def __post_init__(self) -> None:
         self.uniform = self.kappa.numel() == 1
@@ -58,6 +61,7 @@ class Pairs:
             self._spans_a = _spans(self.ids_a, self.side)
             self._spans_b = self._spans_a if self.ids_b is None else _spans(self.ids_b, self.side)
         self._buffers: dict[str, Tensor] = {}
+        self.kept = self.kept if self.easy else None
 
     @property
     def columns(self) -> Tensor:
@@ -71,12 +75,15 @@ class Pairs:
     def tiles(self) -> Iterator["Tile"]:
         """All tiles, or those on and above the diagonal."""
         m, n, side = self.a.shape[0], self.columns.shape[0], self.side
+        filled = self.kept is not None and self.filled
+        known = filled and all(kernel.constant_slope for kernel in self.kernels)  # no score is asked for again
         for i in range(0, m, side):
             head = self.a[i : i + side]
             head = head * self.k if self.easy and self.plain else head
             for j in range(i if self.b is None else 0, n, side):
                 rows, cols = slice(i, min(i + side, m)), slice(j, min(j + side, n))
-                yield Tile(self, rows, cols, torch.mm(head, self.columns[cols].mT, out=self.buffer("s", rows, cols)))
+                raw = self.buffer("s", rows, cols)
+                yield Tile(self, rows, cols, raw if known else torch.mm(head, self.columns[cols].mT, out=raw))
 
     def buffer(self, name: str, rows: slice, cols: slice) -> Tensor:
         """Scratch memory of a tile's shape, the same for every tile."""
@@ -111,6 +118,11 @@ class Pairs:
             return None
         labels_b = self.labels_a if self.labels_b is None else self.labels_b
         return self.labels_a[rows, None] == labels_b[None, cols]
+
+
+def kept_shape(r: int, m: int, n: int) -> tuple[int, int, int]:
+    """Room for the exponentials of a batch: (r, m, n) for a small one, nothing for others."""
+    return (r, m, n) if r * m * n <= KEPT else (0, 0, 0)
 
 
 def kappa_of(kappa: Tensor, m: int, of_b: bool) -> Tensor:
@@ -154,8 +166,10 @@ class Tile:
         return self.raw / self.pairs.k if scaled else self.raw
 
     def exponentials(self, live: bool = False) -> dict[int, Tensor]:
-        """e^{h_k} of an easy tile by k, 0 at pairs that do not count, in scratch memory; `live` leaves out what has no gradient."""
+        """e^{h_k} of an easy tile by k, 0 at pairs that do not count; `live` leaves out what has no gradient."""
         p = self.pairs
+        if p.kept is not None and p.filled:
+            return {i: e[self.rows, self.cols] for i, e in enumerate(p.kept) if not (live and p.kernels[i].fixed)}
         out: dict[int, Tensor] = {}
         for index in sorted(range(len(p.kernels)), key=lambda at: abs(p.kernels[at].tilt)):
             if not (live and p.kernels[index].fixed):
@@ -164,7 +178,9 @@ class Tile:
 
     def _exponential(self, index: int, done: dict[int, Tensor]) -> Tensor:
         p = self.pairs
-        kernel, buffer = p.kernels[index], p.buffer(f"e{index}", self.rows, self.cols)
+        kernel = p.kernels[index]
+        held = None if p.kept is None else p.kept[index, self.rows, self.cols]
+        buffer = p.buffer(f"e{index}", self.rows, self.cols) if held is None else held
         half = [at for at in done if p.plain and kernel.tilt and p.kernels[at].tilt * 2.0 == kernel.tilt]
         if half:
             return torch.square(done[half[0]], out=buffer)
@@ -336,7 +352,7 @@ def _shared(tile: Tile, sides: Sequence[tuple[int, Tensor]]) -> Tensor:
         kernel = pairs.kernels[index]
         u = [weights[tile.rows if side else tile.cols, index] for side, weights in sides]
         factor = torch.add(u[0][:, None], u[1][None, :], out=outer) if len(u) == 2 else u[0].unsqueeze(sides[0][0])
-        e.mul_(factor)
+        e = torch.mul(e, factor, out=pairs.buffer(f"e{index}", tile.rows, tile.cols) if pairs.kept is not None else e)
         if not kernel.constant_slope:
             e.mul_(tile.slope(index, 1))
         total = e if total is None else total.add_(e)

@@ -94,11 +94,11 @@ def _solve(
     if options.dense:
         value = _dense_value(anchors, atoms, rows, ids_a, ids_b, chosen, problem.constrained)
         with torch.no_grad():
-            args = (anchors, atoms, rows, [ids_a, ids_b], known, _written(chosen), problem.constrained, options.chunk)
+            args = (anchors, atoms, rows, [ids_a, ids_b], known, _written(chosen), problem.constrained, options.chunk, True)
             found = row_worst_case(*args) if options.diagnostics else (value,) * 6
     else:
         found = row_worst_case(
-            anchors, atoms, rows, [ids_a, ids_b], known, _written(chosen), problem.constrained, options.chunk
+            anchors, atoms, rows, [ids_a, ids_b], known, _written(chosen), problem.constrained, options.chunk, options.diagnostics
         )
         value = found[0]
     keys = ("multiplier", "normalizer", "radius", "size", "mass")
@@ -151,9 +151,9 @@ def _chosen(spec: str) -> Divergence:
 @torch.library.custom_op("drocl::row_worst_case", mutates_args=())
 def row_worst_case(
     a: Tensor, b: Tensor, budget: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], spec: str,
-    constrained: bool, chunk: int,
+    constrained: bool, chunk: int, seen: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """value, multiplier, normalizer, radius, effective size 1 / sum q^2 and mass on the anchor's own class, (m,) each."""
+    """value, multiplier, normalizer, radius, and if `seen` effective size 1 / sum q^2 and mass on the anchor's class, (m,) each."""
     chosen = _chosen(spec)
     m, n = a.shape[0], b.shape[0]
     out = torch.zeros((6, m), dtype=wide(a), device=a.device)
@@ -163,7 +163,9 @@ def row_worst_case(
             best = worst_case(s, base=base, **_ask(chosen, budget, at, constrained))
             for row, part in enumerate((best.value, best.multiplier, best.normalizer, best.radius)):
                 out[row, at] = part
-            weights = best.weights
+            if not seen:
+                continue
+            weights = _weights(s, base, out[1, at], out[2, at], chosen, _ask(chosen, budget, at, constrained))
             out[4, at] = 1.0 / weights.square().sum(1)
             if len(labels):
                 same = labels[0][at, None] == labels[1][None, :]
@@ -174,7 +176,7 @@ def row_worst_case(
 @row_worst_case.register_fake
 def _(
     a: Tensor, b: Tensor, budget: Tensor, ids: Sequence[Tensor], labels: Sequence[Tensor], spec: str,
-    constrained: bool, chunk: int,
+    constrained: bool, chunk: int, seen: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     return tuple(a.new_empty(a.shape[0], dtype=wide(a)) for _ in range(6))  # type: ignore[return-value]
 
@@ -236,8 +238,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 def _pull(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
     a, b, budget, ids_a, ids_b, multiplier, normalizer, radius = ctx.saved_tensors
-    spec, constrained, chunk = ctx.rest
-    rest: tuple[Any, ...] = ([None, None], [None] * ctx.labels, *[None] * 3)
+    spec, constrained, chunk, _ = ctx.rest
+    rest: tuple[Any, ...] = ([None, None], [None] * ctx.labels, *[None] * 4)
     if grad is None:
         return None, None, None, *rest
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph: the dense problem, to any order
