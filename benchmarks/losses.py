@@ -195,7 +195,7 @@ def measure(size: int, tau: float, dtype: torch.dtype, given: argparse.Namespace
         peaks[name] = attempt(lambda: peak(calls[name], "cuda")) if cuda else apart([*own, name], given.longest)
     status |= {k: v for k, v in peaks.items() if isinstance(v, str)}
     timers = {k: timer(calls[k], given.device, given.threads) for k in chosen if not status[k]}
-    rounds = 5 if given.quick else 41 if size <= 256 else 21 if size <= 1024 else 7 if size <= 4096 else 3
+    rounds = 5 if given.quick else 31 if size <= 256 else 15 if size <= 1024 else 5 if size <= 4096 else 3
     times = interleaved(timers, rounds, watch=partial(track, description=f"{title}: time"))
     status |= {k: v for k, v in times.items() if isinstance(v, str)}
     for name, contender in chosen.items():
