@@ -14,6 +14,7 @@ import statistics
 import sys
 import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -191,8 +192,12 @@ def measure(size: int, tau: float, dtype: torch.dtype, given: argparse.Namespace
     status |= {k: call for k, call in calls.items() if isinstance(call, str)}
     peaks, rows = {}, []
     own = [sys.executable, __file__, *f"--sizes {size} --temperatures {tau} --threads {given.threads} --peak".split()]
-    for name in track([k for k in chosen if not status[k]], f"{title}: memory") if first else ():
-        peaks[name] = attempt(lambda: peak(calls[name], "cuda")) if cuda else apart([*own, name], given.longest)
+    asked = [k for k in chosen if not status[k]] if first else []
+    with ThreadPoolExecutor(1 if cuda else os.cpu_count()) as pool:  # processes of their own, so side by side
+        measured = {k: pool.submit(lambda k=k: attempt(lambda: peak(calls[k], "cuda")) if cuda else apart([*own, k], given.longest))
+                    for k in asked}  # fmt: skip
+        for name in track(asked, f"{title}: memory"):
+            peaks[name] = measured[name].result()
     status |= {k: v for k, v in peaks.items() if isinstance(v, str)}
     timers = {k: timer(calls[k], given.device, given.threads) for k in chosen if not status[k]}
     rounds = 5 if given.quick else 31 if size <= 256 else 15 if size <= 1024 else 5 if size <= 4096 else 3

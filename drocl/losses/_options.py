@@ -1,6 +1,7 @@
 """What all losses take besides their own parameters, read and checked before any work."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -180,28 +181,41 @@ def check_views(z1: Any, z2: Any, options: Options) -> None:
         )
 
 
-def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor, name: str = "temperature") -> Tensor:
+def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor) -> Tensor:
     """tau as a double tensor (1,) or (anchors,): a number, a tensor of one, one a pair or one an anchor.
 
     Raises:
         ValueError: not positive and finite, or of another shape.
     """
-    if not isinstance(temperature, Tensor):
-        if not isinstance(temperature, int | float):
-            temperature = torch.as_tensor(temperature, dtype=torch.float64)
-        else:
-            if not (math.isfinite(temperature) and temperature > 0.0):
-                raise ValueError(f"{name}={temperature!r} must lie in (0, inf)")
-            return torch.full((1,), float(temperature), dtype=wide(like), device=like.device)
-    t: Tensor = temperature.to(device=like.device, dtype=wide(like)).reshape(-1)
-    if t.numel() not in (1, pairs, anchors):
+    return per_anchor("temperature", temperature, anchors, pairs, like, lambda t: (t > 0.0) & (t < math.inf), "(0, inf)")
+
+
+def per_anchor(
+    name: str, given: Any, anchors: int, pairs: int, like: Tensor, allowed: Callable[[Any], Any], says: str
+) -> Tensor:
+    """A parameter as a double tensor (1,) or (anchors,): a number, a tensor of one, one a pair or one an anchor.
+
+    Raises:
+        ValueError: a value that is not `allowed`, or another shape.
+    """
+    if isinstance(given, int | float):
+        if not allowed(given):
+            raise ValueError(f"{name}={given!r} must lie in {says}")
+        return torch.full((1,), float(given), dtype=wide(like), device=like.device)
+    try:
+        tensor = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name}={given!r} must be a number in {says}, or a tensor of such numbers") from None
+    values: Tensor = tensor.to(device=like.device, dtype=wide(like)).reshape(-1)
+    if values.numel() not in (1, pairs, anchors):
         raise ValueError(
-            f"{name} of shape {tuple(temperature.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
+            f"{name} of shape {tuple(tensor.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
         )
-    if not torch.compiler.is_compiling() and not bool(((t > 0.0) & (t < torch.inf)).all()):
-        bad = float(t.detach()[~((t > 0.0) & (t < torch.inf))][0])
-        raise ValueError(f"{name} must hold numbers in (0, inf), got {bad!r}")
-    return t.repeat(2) if t.numel() == pairs != anchors and pairs > 1 else t
+    if not torch.compiler.is_compiling():
+        good = allowed(values.detach())
+        if not bool(good.all()):
+            raise ValueError(f"{name} must hold numbers in {says}, got {float(values.detach()[~good][0])!r}")
+    return values.repeat(2) if 1 < values.numel() == pairs < anchors else values
 
 
 def read_labels(labels: Any, rows: int, like: Tensor, name: str = "labels") -> Tensor:

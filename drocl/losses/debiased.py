@@ -12,7 +12,7 @@ from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import log_difference, softplus
 from drocl.losses._module import ContrastiveLoss
-from drocl.losses._options import Common, Options, number
+from drocl.losses._options import Common, Options, number, per_anchor
 from drocl.losses._rows import Batch
 from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Head
@@ -21,25 +21,15 @@ PRIOR = "[0, 1)"
 
 
 def check_prior(class_prior: float | Tensor) -> None:
-    """class_prior in [0, 1), a number or a tensor."""
+    """class_prior in [0, 1), where it is a number; a tensor is read with the batch."""
     if not isinstance(class_prior, Tensor):
         number("class_prior", class_prior, 0.0, 1.0, closed=(True, False), says=PRIOR)
-    elif not torch.compiler.is_compiling() and not bool(((class_prior >= 0.0) & (class_prior < 1.0)).all()):
-        bad = class_prior.detach()[~((class_prior >= 0.0) & (class_prior < 1.0))].reshape(-1)[0]
-        raise ValueError(f"class_prior must hold numbers in {PRIOR}, got {float(bad)!r}")
 
 
 def read_prior(class_prior: float | Tensor, batch: Batch) -> Tensor:
     """tau+ as a double tensor (1,) or one an anchor."""
-    like, m = batch.unit, batch.anchors.shape[0]
-    if not isinstance(class_prior, Tensor):
-        return torch.full((1,), float(class_prior), dtype=wide(like), device=like.device)
-    prior = class_prior.to(device=like.device, dtype=wide(like)).reshape(-1)
-    if prior.numel() not in (1, batch.pairs, m):
-        raise ValueError(
-            f"class_prior of shape {tuple(class_prior.shape)} must hold one number, one a pair ({batch.pairs}) or one an anchor ({m})"
-        )
-    return prior.repeat(2) if prior.numel() == batch.pairs != m and batch.pairs > 1 else prior
+    m = batch.anchors.shape[0]
+    return per_anchor("class_prior", class_prior, m, batch.pairs, batch.unit, lambda p: (p >= 0.0) & (p < 1.0), PRIOR)
 
 
 def positive_cosines(positives: Tensor | None, batch: Batch) -> Tensor | None:

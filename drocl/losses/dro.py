@@ -13,9 +13,8 @@ from drocl.losses._evaluate import combined, evaluate, reduce
 from drocl.losses._kernels import Kernel
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._ops import working
-from drocl.losses._options import Common, Options, read_temperature
+from drocl.losses._options import Common, Options, per_anchor, read_temperature
 from drocl.losses._rows import Batch
-from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Diagnostics, Head
 
 
@@ -101,17 +100,7 @@ def _budget(batch: Batch, temperature: Any, radius: Any) -> Tensor | None:
         return read_temperature(temperature, m, batch.pairs, batch.unit)
     if radius is None:
         return None
-    if not isinstance(radius, Tensor):
-        radius = torch.as_tensor(radius, dtype=torch.float64)
-    eta: Tensor = radius.to(device=batch.unit.device, dtype=wide(batch.unit)).reshape(-1)
-    if eta.numel() not in (1, batch.pairs, m):
-        raise ValueError(
-            f"radius of shape {tuple(radius.shape)} must hold one number, one a pair ({batch.pairs}) or one an anchor ({m})"
-        )
-    if not torch.compiler.is_compiling() and not bool(((eta >= 0.0) & (eta < torch.inf)).all()):
-        bad = float(eta.detach()[~((eta >= 0.0) & (eta < torch.inf))][0])
-        raise ValueError(f"radius must hold numbers in [0, inf), got {bad!r}")
-    return eta.repeat(2) if eta.numel() == batch.pairs != m and batch.pairs > 1 else eta
+    return per_anchor("radius", radius, m, batch.pairs, batch.unit, lambda r: (r >= 0.0) & (r < math.inf), "[0, inf)")
 
 
 class DRO(ContrastiveLoss):
