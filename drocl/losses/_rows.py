@@ -278,6 +278,14 @@ def count(batch: Batch) -> Tensor:
     if not options.in_batch:
         return torch.full((1,), float(more), dtype=wide(batch.unit), device=batch.unit.device)
     columns = batch.ids if options.symmetric else batch.ids[batch.pairs :]
+    if batch.period:  # every anchor leaves out its own pair
+        world = 1
+        if options.gather:
+            from drocl.losses import _distributed
+
+            world = _distributed.size(options.group)
+        rest = world * columns.shape[0] - columns.shape[0] // batch.pairs + more
+        return torch.full((1,), float(rest), dtype=wide(batch.unit), device=batch.unit.device)
     if options.gather:
         from drocl.losses import _distributed
 
