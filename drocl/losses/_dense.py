@@ -1,6 +1,7 @@
 """The row statistics and their pullback with the whole score matrix in memory, in plain differentiable operations.
 
-`chunk_size=None` takes this path: any order of derivative, any transform of torch. The streaming core must agree with it to rounding.
+`chunk_size=None` takes this path: derivatives of any order, reverse and forward mode. The streaming core must agree with it to
+rounding.
 """
 
 from collections.abc import Sequence

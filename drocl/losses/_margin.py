@@ -5,8 +5,14 @@ from torch import Tensor
 
 
 def softplus(y: Tensor) -> Tensor:
-    """log(1 + e^y) with full relative accuracy; torch's own switches to y above 20."""
-    return torch.logaddexp(y, torch.zeros_like(y))
+    """log(1 + e^y) with full relative accuracy and finite derivatives of any order, from -inf on.
+
+    torch's own switches to y above 20, and the derivative of logaddexp divides by e^{-y}.
+    """
+    zero = torch.zeros_like(y)
+    up = y > 0.0
+    above, below = torch.where(up, y, zero), torch.where(up, zero, y)
+    return torch.where(up, above + torch.log1p(torch.exp(-above)), torch.log1p(torch.exp(below)))
 
 
 def log1mexp(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from drocl.losses._options import Options, positive
@@ -34,19 +35,43 @@ class ContrastiveLoss(nn.Module):
         given.apply_defaults()
         values = dict(given.arguments)
         common = values.pop("common", {})
+        self.defaults(values, common)
         # a wrong parameter or option is refused here, not at the first step
         Options.read(common)
-        if "temperature" in values and not isinstance(values["temperature"], Tensor | nn.Module | None):
-            positive("temperature", values["temperature"])
+        if "temperature" in values:
+            values["temperature"] = self._read_temperature(values["temperature"], own)
         check = type(self).check
         if check is not None:
             check(**{name: values[name] for name in inspect.signature(check).parameters})
         self.last = None
         self.options = {**values, **common}
-        for name in ("temperature", "queue"):
+        for name in ("temperature", "queue"):  # what is learned, stored or moved belongs to the module
             part = self.options.get(name)
             if isinstance(part, nn.Module):
                 self.add_module(name, part)
+            elif isinstance(part, nn.Parameter):
+                self.register_parameter(name, part)
+            elif isinstance(part, Tensor):
+                self.register_buffer(name, part)
+            else:
+                continue
+            del self.options[name]
+
+    @classmethod
+    def defaults(cls, values: dict[str, Any], common: dict[str, Any]) -> None:
+        """Fill in options that follow from the parameters; each loss has its own."""
+
+    @staticmethod
+    def _read_temperature(given: Any, own: list[inspect.Parameter]) -> Any:
+        if isinstance(given, Tensor | Temperature):
+            return given
+        if isinstance(given, nn.Module):
+            raise ValueError(f"temperature must be a number, a tensor or a Temperature, got {type(given).__name__}")
+        if given is None and any(p.name == "temperature" and p.default is None for p in own):
+            return given
+        if isinstance(given, list | tuple):
+            return torch.as_tensor(given, dtype=torch.float64)
+        return positive("temperature", given)
 
     def forward(self, z1: Tensor, z2: Tensor, *args: Any, **given: Any) -> Tensor:
         """Loss of two views (B, d); labels (B,) may follow."""
@@ -57,7 +82,8 @@ class ContrastiveLoss(nn.Module):
         unknown = sorted(set(given) - set(PER_CALL))
         if unknown:
             raise TypeError(f"{unknown[0]!r} is given to the module, not to its call; a call takes {', '.join(PER_CALL)}")
-        options = {**self.options, **{key: value for key, value in given.items() if value is not None}}
+        held = {name: getattr(self, name) for name in ("temperature", "queue") if hasattr(self, name)}
+        options = {**self.options, **held, **{key: value for key, value in given.items() if value is not None}}
         temperature = options.get("temperature")
         if isinstance(temperature, Temperature):
             options["temperature"] = temperature()

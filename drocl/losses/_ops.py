@@ -78,7 +78,8 @@ def _pull_views(ctx: Any, grad: Tensor | None, grad_norm: Tensor | None) -> tupl
         return [None] * len(ctx.views), None, None
     grad = torch.zeros_like(unit) if grad is None else grad
     if ctx.normalize:
-        along = torch.bmm(unit.unsqueeze(1), grad.unsqueeze(2)).squeeze(2)
+        with torch.autocast(unit.device.type, enabled=False):
+            along = torch.bmm(unit.unsqueeze(1), grad.unsqueeze(2)).squeeze(2)
         grad = torch.addcmul(grad, unit, along, value=-1.0).div_(norm)
         grad = grad if grad_norm is None else grad + unit * grad_norm
     parts = grad.split([rows for rows, _ in ctx.views])

@@ -1,13 +1,13 @@
 """What all losses take besides their own parameters, read and checked before any work."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from torch import Tensor
 
+from drocl.losses._check import in_range
 from drocl.losses._tiles import wide
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drocl.losses.queue import Queue
 
 REDUCTIONS = ("mean", "sum", "none")
+COLDEST = 1e-30  # the smallest temperature: its inverse stays inside single precision
 BACKENDS = ("auto", "torch", "triton")
 
 
@@ -29,7 +30,7 @@ class Layout(TypedDict, total=False):
         chunk_size: side of the tiles that scores are computed in; "auto" suits it to the device; None keeps the whole score
             matrix (plain torch operations, memory grows with the square of the batch).
         gather: each rank's anchors against the candidates of all ranks of a process group; True gathers the embeddings,
-            "ring" passes them round so that no rank ever holds them all.
+            "ring" passes them round so that no rank ever holds them all (losses that are sums over the negatives only).
         group: the process group; None is the default one.
         queue: more negatives for every anchor, (Q, d) or a `Queue` (memory bank, MoCo); no gradient flows into it.
         negatives: more negatives with gradients: (n, d) for all anchors, or (B, n, d), n for each pair.
@@ -91,6 +92,8 @@ class Options:
             raise ValueError(f"chunk_size={self.chunk_size!r} must be a positive whole number, 'auto' or None")
         if not (isinstance(self.gather, bool) or self.gather == "ring"):
             raise ValueError(f"gather={self.gather!r} must be False, True or 'ring'")
+        if self.negatives is not None and not isinstance(self.negatives, Tensor):
+            raise ValueError(f"negatives must be a torch tensor (n, d) or (B, n, d), got {type(self.negatives).__name__}")
         if self.direction_weights is not None:
             self._check_directions(self.direction_weights)
         if not self.in_batch and self.gather:
@@ -101,7 +104,8 @@ class Options:
             raise ValueError("backend='triton' streams: give chunk_size 'auto' or a number, not None")
 
     def _check_directions(self, weights: tuple[float, float]) -> None:
-        good = len(weights) == 2 and all(math.isfinite(w) and w >= 0.0 for w in weights) and sum(weights) > 0.0
+        pair = isinstance(weights, tuple | list) and len(weights) == 2 and all(isinstance(w, int | float) for w in weights)
+        good = pair and all(math.isfinite(w) and w >= 0.0 for w in weights) and sum(weights) > 0.0
         if not good:
             raise ValueError(f"direction_weights={weights!r} must be two numbers >= 0, not both 0")
         if self.symmetric:
@@ -153,8 +157,14 @@ def number(name: str, value: float, low: float, high: float, *, closed: tuple[bo
 
 
 def positive(name: str, value: float) -> float:
-    """A number above 0."""
-    return number(name, value, 0.0, math.inf, closed=(False, False), says="(0, inf)")
+    """A number above 0 whose inverse is one."""
+    return number(name, value, COLDEST, math.inf, closed=(True, False), says=f"[{COLDEST:g}, inf)")
+
+
+def refuse_ring(options: Options, what: str) -> None:
+    """For what needs the rows of all ranks together."""
+    if options.gather == "ring":
+        raise ValueError(f"gather='ring' is for sums over the negatives; {what} needs all ranks' rows at once: give gather=True")
 
 
 def check_views(z1: Any, z2: Any, options: Options) -> None:
@@ -187,34 +197,33 @@ def read_temperature(temperature: Any, anchors: int, pairs: int, like: Tensor) -
     Raises:
         ValueError: not positive and finite, or of another shape.
     """
-    return per_anchor("temperature", temperature, anchors, pairs, like, lambda t: (t > 0.0) & (t < math.inf), "(0, inf)")
+    return per_anchor("temperature", temperature, anchors, pairs, like, COLDEST, math.inf, f"[{COLDEST:g}, inf)")
 
 
 def per_anchor(
-    name: str, given: Any, anchors: int, pairs: int, like: Tensor, allowed: Callable[[Any], Any], says: str
+    name: str, given: Any, anchors: int, pairs: int, like: Tensor, low: float, high: float, says: str
 ) -> Tensor:
     """A parameter as a double tensor (1,) or (anchors,): a number, a tensor of one, one a pair or one an anchor.
 
     Raises:
-        ValueError: a value that is not `allowed`, or another shape.
+        ValueError: a value outside [low, high), or another shape.
     """
     if isinstance(given, int | float):
-        if not allowed(given):
+        if not low <= given < high:
             raise ValueError(f"{name}={given!r} must lie in {says}")
         return torch.full((1,), float(given), dtype=wide(like), device=like.device)
     try:
         tensor = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{name}={given!r} must be a number in {says}, or a tensor of such numbers") from None
+    if tensor.is_complex():
+        raise ValueError(f"{name} must hold real numbers in {says}, got {tensor.dtype}")
     values: Tensor = tensor.to(device=like.device, dtype=wide(like)).reshape(-1)
     if values.numel() not in (1, pairs, anchors):
         raise ValueError(
             f"{name} of shape {tuple(tensor.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
         )
-    if not torch.compiler.is_compiling():
-        good = allowed(values.detach())
-        if not bool(good.all()):
-            raise ValueError(f"{name} must hold numbers in {says}, got {float(values.detach()[~good][0])!r}")
+    values = in_range(values, name, low, high, True, says)
     return values.repeat(2) if 1 < values.numel() == pairs < anchors else values
 
 
@@ -224,7 +233,10 @@ def read_labels(labels: Any, rows: int, like: Tensor, name: str = "labels") -> T
     Raises:
         ValueError: another shape, or not whole numbers.
     """
-    tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
+    try:
+        tensor = labels if isinstance(labels, Tensor) else torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must hold whole numbers, one a pair, shape ({rows},), got {type(labels).__name__}") from None
     if tensor.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), one a pair, got {tuple(tensor.shape)}")
     if tensor.is_floating_point() or tensor.is_complex():

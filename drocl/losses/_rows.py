@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from drocl.losses import _dense, _ops
 from drocl.losses._kernels import Kernel, encode
@@ -100,7 +101,7 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
     b = z1.shape[0]
     dtype = torch.promote_types(z1.dtype, z2.dtype)
     views = [z1.to(dtype), z2.to(dtype)]
-    unit, _ = _ops.unit_rows(views, "z1,z2", options.normalize)
+    unit = _units(views, "z1,z2", options)
     device = z1.device
     offset = 0
     if options.gather:
@@ -113,6 +114,27 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
     return Batch(unit, b, names, classes, bank, own, options, b if ids is None else 0)
 
 
+def _units(views: list[Tensor], names: str, options: Options) -> Tensor:
+    """Rows of the views, joined and normalised: one operator, or plain operations on the dense path.
+
+    Raises:
+        ValueError: rows that are not finite, or zero; a forward-mode derivative on the streaming path, which has none.
+    """
+    if options.dense and not torch.compiler.is_compiling():
+        _ops.unit_rows([view.detach() for view in views], names, options.normalize)  # for its errors
+        rows = torch.cat([view.to(_ops.working(view.dtype)) for view in views])
+        if not options.normalize:
+            return rows
+        scaled = rows / rows.detach().abs().amax(1, keepdim=True)
+        length: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+        return scaled / length
+    forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
+    if forward and any(forward_ad.unpack_dual(view).tangent is not None for view in views):
+        raise ValueError("forward-mode derivatives need the dense path: give chunk_size=None")
+    unit: Tensor = _ops.unit_rows(views, names, options.normalize)[0]
+    return unit
+
+
 def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, Tensor | None]:
     """Rows of queue and negatives, normalised as the views are."""
     d, shared, own = unit.shape[1], [], None
@@ -121,22 +143,29 @@ def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, T
         keys = queue.valid() if isinstance(queue, Queue) else queue
         _check_bank("queue", keys, d, unit)
         if keys.shape[0]:
-            shared.append(_ops.unit_rows([keys.detach().to(unit)], "queue", options.normalize)[0])
+            shared.append(_units([keys.detach().to(unit)], "queue", options))
     given = options.negatives
     if given is not None:
         if isinstance(given, Tensor) and given.ndim == 3:
             if given.shape[0] != pairs or given.shape[2] != d:
                 raise ValueError(f"negatives must have shape (n, {d}) or ({pairs}, n, {d}), got {tuple(given.shape)}")
+            if given.device != unit.device:
+                raise ValueError(f"negatives must be on {unit.device}, as the views, got {given.device}")
             flat = given.reshape(-1, d).to(unit)
-            own = _ops.unit_rows([flat], "negatives", options.normalize)[0].view(pairs, -1, d) if flat.shape[0] else None
+            own = _units([flat], "negatives", options).view(pairs, -1, d) if flat.shape[0] else None
         else:
             _check_bank("negatives", given, d, unit)
             if given.shape[0]:
-                shared.append(_ops.unit_rows([given.to(unit)], "negatives", options.normalize)[0])
+                shared.append(_units([given.to(unit)], "negatives", options))
     if not shared and own is None and not options.in_batch:
         raise ValueError("in_batch=False leaves no negatives: give queue or negatives that are not empty")
-    if not shared and own is None and pairs < 2 and not options.gather:
-        raise ValueError("B = 1 leaves no negatives: queue and negatives are empty")
+    world = 1
+    if options.gather:
+        from drocl.losses import _distributed
+
+        world = _distributed.size(options.group)
+    if not shared and own is None and pairs * world < 2:
+        raise ValueError("B = 1 leaves no negatives: give queue or negatives that are not empty, or more rows")
     return (torch.cat(shared) if len(shared) > 1 else shared[0] if shared else None), own
 
 
@@ -144,6 +173,8 @@ def _check_bank(name: str, rows: Tensor, d: int, unit: Tensor) -> None:
     if not isinstance(rows, Tensor) or rows.ndim != 2 or rows.shape[1] != d:
         shape = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise ValueError(f"{name} must have shape (n, {d}), the width of the views, got {shape}")
+    if not rows.is_floating_point():
+        raise ValueError(f"{name} must hold floating point numbers, got {rows.dtype}")
     if rows.device != unit.device:
         raise ValueError(f"{name} must be on {unit.device}, as the views, got {rows.device}")
 

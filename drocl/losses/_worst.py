@@ -70,11 +70,12 @@ def solve(problem: Problem) -> tuple[Tensor, dict[str, Tensor]]:
     if batch.options.gather:
         raise ValueError("direction_weights with gather are for losses that are sums over the negatives, not for this divergence")
     b, m = batch.pairs, anchors.shape[0]
+    rest = m if batch.options.in_batch else 0  # where the bank starts
     parts = []
-    for rows, columns in ((slice(0, b), slice(b, m)), (slice(b, m), slice(0, b))):
-        keep = [atoms[columns], atoms[m:]]
-        names = torch.cat((ids_b[columns], ids_b[m:]))
-        known = None if labels is None else torch.cat((labels[columns], labels[m:]))
+    for rows, columns in ((slice(0, b), slice(b, rest)), (slice(b, m), slice(0, min(b, rest)))):
+        keep = [atoms[columns], atoms[rest:]]
+        names = torch.cat((ids_b[columns], ids_b[rest:]))
+        known = None if labels is None else torch.cat((labels[columns], labels[rest:]))
         budget = problem.budget
         budget = budget if budget is None or budget.numel() == 1 else budget[rows]
         classes = None if batch.classes is None else batch.classes[rows]
@@ -116,7 +117,7 @@ def _block(a: Tensor, b: Tensor, ids_a: Tensor, ids_b: Tensor, at: slice) -> tup
     keep = ids_a[at, None] != ids_b[None, :]
     counts = keep.sum(1)
     if bool((counts == 0).any()):
-        raise ValueError("an anchor has no negatives: its class fills the batch")
+        raise ValueError("an anchor has no negatives")
     if bool((counts == counts[0]).all()):
         return s[keep].view(s.shape[0], -1), keep, None
     return s, keep, keep.to(s.dtype)

@@ -155,7 +155,7 @@ class MemoryBankLoss(nn.Module):
     def __init__(self, loss: ContrastiveLoss) -> None:
         super().__init__()
         self.loss = _module(loss)
-        queue = loss.options.get("queue")
+        queue = getattr(loss, "queue", None)
         if not isinstance(queue, Queue):
             raise ValueError(f"loss must be built with queue=Queue(size, dim), got queue={queue!r}")
         self.queue = queue

@@ -10,10 +10,11 @@ from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import softplus
 from drocl.losses._module import ContrastiveLoss
-from drocl.losses._options import Common, Options, number, positive
+from drocl.losses._options import Common, Options, number
 from drocl.losses._rows import Batch
 from drocl.losses.diagnostics import Head
 
+NARROWEST = 1e-15  # 1 / sigma^2 stays inside single precision
 VARIANTS = ("image", "graph", "sentence")
 
 
@@ -21,7 +22,7 @@ def _check(mu: float, sigma: float, variant: str) -> tuple[float, float]:
     if variant not in VARIANTS:
         raise ValueError(f"variant={variant!r} must be one of {', '.join(map(repr, VARIANTS))}")
     mu = number("mu", mu, -math.inf, math.inf, closed=(False, False), says="(-inf, inf)")
-    return mu, positive("sigma", sigma)
+    return mu, number("sigma", sigma, NARROWEST, math.inf, closed=(True, False), says=f"[{NARROWEST:g}, inf)")
 
 
 def adnce(
@@ -42,7 +43,7 @@ def adnce(
     Args:
         z1, z2: views (B, d).
         temperature: tau > 0.
-        mu, sigma: centre and width > 0 of the weight, in units of the cosine; sigma to infinity is InfoNCE.
+        mu, sigma: centre and width >= 1e-15 of the weight, in units of the cosine; sigma to infinity is InfoNCE.
         variant: "image", "graph" or "sentence"; the last two are one-sided unless `symmetric=True` is given.
         detach_weights: no gradient through w, as published.
         common: see `drocl.losses.Common`.
@@ -51,7 +52,7 @@ def adnce(
         Loss in nats, () or one an anchor.
 
     Raises:
-        ValueError: as `info_nce`; sigma not positive; an unknown variant.
+        ValueError: as `info_nce`; sigma below 1e-15; an unknown variant.
 
     Source: wu2023, Eqs 10 to 12, and the three codes published with it.
 
@@ -61,7 +62,7 @@ def adnce(
     0.594438
     """
     mu, sigma = _check(mu, sigma, variant)
-    width = 0.5 / sigma**2
+    width = 0.5 / sigma / sigma
     free = (1.0, 0.0) if detach_weights else (None, None)
     kernels = [Kernel(1.0, width, mu, free=free[0]), Kernel(0.0, width, mu, free=free[1])]
     if variant != "image":
@@ -88,3 +89,9 @@ class ADNCE(ContrastiveLoss):
 
     function = adnce
     check = staticmethod(_check)
+
+    @classmethod
+    def defaults(cls, values: dict[str, Any], common: dict[str, Any]) -> None:
+        """The graph and sentence forms are one-sided unless told otherwise."""
+        if values["variant"] != "image":
+            common.setdefault("symmetric", False)

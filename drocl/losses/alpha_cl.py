@@ -23,7 +23,7 @@ def alpha_cl(
 ) -> Any:
     r"""The direct form of alpha-CL: similarities to the negatives under weights that are set aside.
 
-    $$ \ell_i = \sum_{j\in Neg(i)} w_j (s_j - s^+),\qquad w = \mathrm{softmax}_{Neg}\big(-(1-s)^{p}/\tau\big)\ \mathrm{detached}. $$
+    $$ \ell_i = \sum_{j\in Neg(i)} w_j (s_j - s^+),\qquad w = \mathrm{softmax}_{Neg}\big(-(1-s)_+^{p}/\tau\big)\ \mathrm{detached}. $$
 
     At p = 1 its gradient is tau times that of `decoupled`: the Danskin gradient of CL-DRO. Gradient:
     $\partial\ell/\partial s_j = w_j$, $\partial\ell/\partial s^+ = -1$; the second derivative is 0.
@@ -48,8 +48,10 @@ def alpha_cl(
     -1.0
     """
     power = _check(power)
-    # at p = 1 the weight is the softmax of s / tau itself
-    kernel = Kernel(1.0, linear=True) if power == 1.0 else Kernel(0.0, power=power, linear=True)
+    options = Options.read(common)
+    # at p = 1 the weight of unit rows, s <= 1, is the softmax of s / tau itself
+    plain = power == 1.0 and options.normalize
+    kernel = Kernel(1.0, linear=True) if plain else Kernel(0.0, power=power, linear=True)
 
     def make(batch: Batch, tau: Tensor) -> Head:
         def head(s: Tensor, lse: Tensor, count: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -61,7 +63,7 @@ def alpha_cl(
 
         return head
 
-    return evaluate(z1, z2, temperature, [kernel], make, Options.read(common), moments=1)
+    return evaluate(z1, z2, temperature, [kernel], make, options, moments=1)
 
 
 class AlphaCL(ContrastiveLoss):

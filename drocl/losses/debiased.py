@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from drocl.losses import _ops
+from drocl.losses._check import in_range
 from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import log_difference, softplus
@@ -21,15 +22,17 @@ PRIOR = "[0, 1)"
 
 
 def check_prior(class_prior: float | Tensor) -> None:
-    """class_prior in [0, 1), where it is a number; a tensor is read with the batch."""
-    if not isinstance(class_prior, Tensor):
+    """class_prior in [0, 1), a number or a tensor."""
+    if isinstance(class_prior, Tensor):
+        in_range(class_prior.detach().to(torch.float64), "class_prior", 0.0, 1.0, True, PRIOR)
+    else:
         number("class_prior", class_prior, 0.0, 1.0, closed=(True, False), says=PRIOR)
 
 
 def read_prior(class_prior: float | Tensor, batch: Batch) -> Tensor:
     """tau+ as a double tensor (1,) or one an anchor."""
     m = batch.anchors.shape[0]
-    return per_anchor("class_prior", class_prior, m, batch.pairs, batch.unit, lambda p: (p >= 0.0) & (p < 1.0), PRIOR)
+    return per_anchor("class_prior", class_prior, m, batch.pairs, batch.unit, 0.0, 1.0, PRIOR)
 
 
 def positive_cosines(positives: Tensor | None, batch: Batch) -> Tensor | None:
@@ -45,6 +48,8 @@ def positive_cosines(positives: Tensor | None, batch: Batch) -> Tensor | None:
     if not good or positives.shape[1] < 1:
         shape = tuple(positives.shape) if isinstance(positives, Tensor) else type(positives).__name__
         raise ValueError(f"positives must have shape ({b}, M, {d}) or ({m}, M, {d}) with M >= 1, got {shape}")
+    if positives.device != batch.unit.device:
+        raise ValueError(f"positives must be on {batch.unit.device}, as the views, got {positives.device}")
     flat = positives.reshape(-1, d).to(batch.unit)
     rows = _ops.unit_rows([flat], "positives", batch.options.normalize)[0].view(positives.shape[0], -1, d).to(wide(batch.unit))
     anchors = batch.anchors.to(wide(batch.unit))

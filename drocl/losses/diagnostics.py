@@ -11,13 +11,14 @@ Head = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 @dataclass(frozen=True)
 class Diagnostics:
-    r"""Statistics of the negatives' weights $q_j$, which the gradient with respect to the scores is proportional to.
+    r"""Statistics of the negatives' weights $q_j$: with detached weights, what the gradient in their scores is proportional to.
 
     $q_j \propto e^{s_j/\tau}$ for the losses built on the softmax (hard negatives: $e^{(1+\beta)s_j/\tau}$, ADNCE with its Gaussian
-    weight, alpha-CL its own), the worst case $Q^\star$ for `dro`. All without gradient.
+    weight, alpha-CL its own; `supervised`: all atoms but the partner), the worst case $Q^\star$ for `dro`. All without gradient.
 
     Attributes:
-        temperature: tau of each anchor, (m,) or (1,); for `dro` with a radius the multiplier that the radius buys.
+        temperature: tau of each anchor, (m,) or (1,); for `dro` with a radius the multiplier that the radius buys (cvar:
+            its derivative in 1 / level).
         radius: implied eta = KL(q || uniform) of each anchor, (m,), nats; for `dro` its own divergence.
         effective_sample_size: 1 / sum q^2, (m,), from 1 to K.
         clamp_fraction: share of the anchors whose estimate sits at its floor, (); 0 for losses without one.

@@ -13,7 +13,7 @@ from drocl.losses._evaluate import combined, evaluate, reduce
 from drocl.losses._kernels import Kernel
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._ops import working
-from drocl.losses._options import Common, Options, per_anchor, read_temperature
+from drocl.losses._options import Common, Options, per_anchor, read_temperature, refuse_ring
 from drocl.losses._rows import Batch
 from drocl.losses.diagnostics import Diagnostics, Head
 
@@ -71,8 +71,7 @@ def dro(
     options = Options.read(common)
     if chosen.name == "kl" and temperature is not None:
         return evaluate(z1, z2, temperature, [Kernel()], _kl_head, options)
-    if options.gather == "ring":
-        raise ValueError(f"gather='ring' needs sums over the negatives; {chosen.label} needs whole rows: give gather=True")
+    refuse_ring(options, chosen.label)
     if options.negatives is not None and options.negatives.ndim == 3:
         raise ValueError(f"negatives (B, n, d) of each pair's own are not for {chosen.label}: give (n, d), shared by all")
     with torch.autocast(z1.device.type if isinstance(z1, Tensor) else "cpu", enabled=False):
@@ -83,10 +82,11 @@ def dro(
         loss = reduce(value - batch.positive_scores(), batch, working(torch.promote_types(z1.dtype, z2.dtype)))
         if not options.diagnostics:
             return loss
-        slope = -combined(found["radius"], batch).mean() if radius is None and budget is not None else torch.zeros_like(loss)
+        none = found["radius"].new_zeros(())
+        slope = -combined(found["radius"], batch).mean() if radius is None and budget is not None else none
         tau = found["multiplier"]
         mass = found["mass"] if options.labels is not None else None
-        return loss, Diagnostics(tau, found["radius"], found["size"], torch.zeros_like(slope), mass, slope)
+        return loss, Diagnostics(tau, found["radius"], found["size"], none, mass, slope)
 
 
 def _kl_head(batch: Batch, tau: Tensor) -> Head:
@@ -100,7 +100,7 @@ def _budget(batch: Batch, temperature: Any, radius: Any) -> Tensor | None:
         return read_temperature(temperature, m, batch.pairs, batch.unit)
     if radius is None:
         return None
-    return per_anchor("radius", radius, m, batch.pairs, batch.unit, lambda r: (r >= 0.0) & (r < math.inf), "[0, inf)")
+    return per_anchor("radius", radius, m, batch.pairs, batch.unit, 0.0, math.inf, "[0, inf)")
 
 
 class DRO(ContrastiveLoss):

@@ -22,7 +22,8 @@ def _check(class_prior: float | Tensor, concentration: float, prior: str) -> flo
     check_prior(class_prior)
     if prior not in PRIORS:
         raise ValueError(f"prior={prior!r} must be one of {', '.join(map(repr, PRIORS))}")
-    return number("concentration", concentration, 0.0, math.inf, closed=(True, False), says="[0, inf)")
+    beta = number("concentration", concentration, 0.0, math.inf, closed=(True, False), says="[0, inf)")
+    return beta if beta > 1e-30 else 0.0  # below it beta / temperature is 0 in single precision
 
 
 def hard_negative(

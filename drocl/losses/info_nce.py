@@ -12,15 +12,13 @@ from drocl.losses._options import Common, Options
 from drocl.losses._rows import Batch
 from drocl.losses.diagnostics import Head
 
-Temperature = float | Tensor
-
 
 def softmax_head(batch: Batch, tau: Tensor) -> Head:
     """-x + log(e^x + e^R) as the softplus of the log-odds: tiny losses keep their digits."""
     return lambda positive, lse, count, t: (softplus(lse[:, 0] - positive / t), None)
 
 
-def info_nce(z1: Tensor, z2: Tensor, temperature: Temperature = 0.5, **common: Unpack[Common]) -> Any:
+def info_nce(z1: Tensor, z2: Tensor, temperature: float | Tensor = 0.5, **common: Unpack[Common]) -> Any:
     r"""InfoNCE, the NT-Xent loss of SimCLR.
 
     $$ \ell_i = -x_i + \log\Big(e^{x_i} + \sum_{j\in Neg(i)} e^{a_{ij}}\Big),\quad a = s/\tau,\; x_i = s_{i,p(i)}/\tau. $$
@@ -51,8 +49,9 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: Temperature = 0.5, **common: U
 
 
 def clip(
-    z1: Tensor, z2: Tensor, temperature: Temperature = 0.07, weights: tuple[float, float] = (0.5, 0.5), **common: Unpack[Common]
-) -> Any:
+    z1: Tensor, z2: Tensor, temperature: float | Tensor = 0.07, weights: tuple[float, float] = (0.5, 0.5),
+    **common: Unpack[Common],
+) -> Any:  # fmt: skip
     r"""The pair of one-sided InfoNCE losses that CLIP averages, from one pass over the scores.
 
     $$ \ell_i = w_{12}\,\ell_i(z_1\to z_2) + w_{21}\,\ell_i(z_2\to z_1), $$
@@ -78,10 +77,17 @@ def clip(
     >>> round(float(clip(z, z, temperature=0.5)), 6)   # log(1 + 3 e^-2)
     0.340753
     """
+    _one_sided(weights, common)
+    return info_nce(z1, z2, temperature, **common)
+
+
+def _one_sided(weights: tuple[float, float], common: Any) -> None:
+    """Options of clip: one-sided, with its weights."""
     if common.get("symmetric", False):
         raise ValueError("symmetric=True contradicts clip, which reads one-sided scores in both directions")
+    if common.get("direction_weights", weights) != weights:
+        raise ValueError("direction_weights of clip are its weights: give weights")
     common["symmetric"], common["direction_weights"] = False, weights
-    return info_nce(z1, z2, temperature, **common)
 
 
 class InfoNCE(ContrastiveLoss):
@@ -94,3 +100,8 @@ class Clip(ContrastiveLoss):
     """`clip` as a module."""
 
     function = clip
+
+    @classmethod
+    def defaults(cls, values: dict[str, Any], common: dict[str, Any]) -> None:
+        """One-sided, with the weights as those of the directions."""
+        _one_sided(values["weights"], common)

@@ -12,7 +12,7 @@ from drocl.losses import _rows
 from drocl.losses._evaluate import combined, reduce
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._ops import working
-from drocl.losses._options import Common, Options, read_temperature
+from drocl.losses._options import Common, Options, read_temperature, refuse_ring
 from drocl.losses._rows import Batch
 from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Diagnostics
@@ -44,7 +44,8 @@ def mean_variance(
         common: see `drocl.losses.Common`; `chunk_size` and `backend` play no part. With `gather` the embeddings are gathered.
 
     Returns:
-        Loss in units of the cosine, () or one an anchor. With `diagnostics=True` the weights are the derivatives above.
+        Loss in units of the cosine, () or one an anchor. With `diagnostics=True` the weights are the derivatives above, their
+        radius is to second order, and the mass on false negatives is not computed.
 
     Raises:
         ValueError: as `info_nce`; a divergence without phi''(1); negatives (B, n, d) of each pair's own.
@@ -58,6 +59,7 @@ def mean_variance(
     """
     curvature = _curvature(divergence)
     options = Options.read(common)
+    refuse_ring(options, "the mean-variance loss")
     if options.negatives is not None and options.negatives.ndim == 3:
         raise ValueError("negatives (B, n, d) of each pair's own are not for mean_variance: give (n, d), shared by all")
     with torch.autocast(z1.device.type if isinstance(z1, Tensor) else "cpu", enabled=False):

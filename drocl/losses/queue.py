@@ -34,8 +34,8 @@ class Queue(nn.Module):
     def __init__(self, size: int, dim: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         for name, value in (("size", size), ("dim", dim)):
-            if value < 1:
-                raise ValueError(f"{name}={value!r} must be at least 1")
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number, at least 1")
         self.register_buffer("keys", torch.zeros((size, dim), dtype=dtype))
         self.register_buffer("state", torch.zeros(2, dtype=torch.int64))  # next place, number filled
 
@@ -48,8 +48,9 @@ class Queue(nn.Module):
     def push(self, keys: Tensor) -> None:
         """Store keys (n, d), the oldest give way; of more than `size` the last are kept."""
         size, dim = self.keys.shape
-        if keys.ndim != 2 or keys.shape[1] != dim:
-            raise ValueError(f"keys must have shape (n, {dim}), got {tuple(keys.shape)}")
+        if not isinstance(keys, Tensor) or keys.ndim != 2 or keys.shape[1] != dim:
+            shape = tuple(keys.shape) if isinstance(keys, Tensor) else type(keys).__name__
+            raise ValueError(f"keys must have shape (n, {dim}), got {shape}")
         at, filled = (int(x) for x in self.state)
         kept = keys[-size:].to(self.keys.dtype)
         at = (at + keys.shape[0] - kept.shape[0]) % size

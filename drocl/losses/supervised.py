@@ -9,7 +9,7 @@ from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import softplus
 from drocl.losses._module import ContrastiveLoss
-from drocl.losses._options import Layout, Options, check_views, read_labels
+from drocl.losses._options import Layout, Options, check_views, read_labels, refuse_ring
 from drocl.losses._rows import Batch
 from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Head
@@ -66,7 +66,7 @@ def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tens
         Loss in nats, () or one an anchor.
 
     Raises:
-        ValueError: as `unbiased`; `in_batch=False`.
+        ValueError: as `unbiased`; `in_batch=False`; `gather="ring"`.
 
     Source: khosla2020supcon, Eq 2.
 
@@ -80,6 +80,8 @@ def supervised(z1: Tensor, z2: Tensor, labels: Tensor, temperature: float | Tens
     classes = read_labels(labels, z1.shape[0], z1)
     if not options.in_batch:
         raise ValueError("in_batch=False leaves the supervised loss no positives: give in_batch=True")
+
+    refuse_ring(options, "the supervised loss")
 
     def make(batch: Batch, tau: Tensor) -> Head:
         mean, size = _mean_of_class(batch, classes)

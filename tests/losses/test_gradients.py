@@ -89,3 +89,15 @@ def test_the_learnable_temperature_learns_and_stays_inside():
         assert float(tau.log_temperature.grad.abs()) > 0.0
         optimiser.step()
     assert float(tau().detach()) == pytest.approx(0.05, rel=1e-6)  # aligned views: the smaller the better
+
+
+def test_second_derivatives_stay_finite_where_the_loss_vanishes():
+    z = 12.0 * torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    leaf = (z + 0.1).requires_grad_()
+    for loss in (
+        lambda w: losses.info_nce(z, w, 0.1, normalize=False),  # log-odds far below the smallest exponent
+        lambda w: losses.unbiased(z, w, torch.zeros(5, dtype=torch.long)),  # no negatives at all
+    ):
+        (first,) = torch.autograd.grad(loss(leaf), leaf, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), leaf)
+        assert bool(torch.isfinite(second).all())

@@ -74,6 +74,16 @@ def test_views_that_are_no_views(name, chunk_size):
         (losses.info_nce, {"gather": True}, "init_process_group"),
         (losses.info_nce, {"gather": True, "chunk_size": None}, "chunk_size=None"),
         (losses.info_nce, {"in_batch": False}, "leaves no negatives"),
+        (losses.info_nce, {"temperature": 1e-40}, "temperature=1e-40 must lie in"),
+        (losses.info_nce, {"temperature": "cold"}, "temperature='cold' must be a number"),
+        (losses.info_nce, {"temperature": torch.tensor(1j)}, "temperature must hold real numbers"),
+        (losses.info_nce, {"negatives": [[1.0] * 4]}, "negatives must be a torch tensor"),
+        (losses.dro, {"radius": 0.1, "negatives": [[1.0] * 4]}, "negatives must be a torch tensor"),
+        (losses.info_nce, {"negatives": torch.ones(2, 4).long()}, "negatives must hold floating point numbers"),
+        (losses.info_nce, {"symmetric": False, "direction_weights": 0.5}, "direction_weights=0.5"),
+        (losses.clip, {"direction_weights": (1.0, 0.0)}, "give weights"),
+        (losses.adnce, {"sigma": 1e-200}, "sigma=1e-200"),
+        (losses.mean_variance, {"gather": "ring"}, "needs all ranks' rows"),
         (losses.info_nce, {"queue": torch.ones(3, 5)}, r"queue must have shape \(n, 4\)"),
         (losses.info_nce, {"queue": torch.full((3, 4), math.nan)}, "queue must hold finite numbers"),
         (losses.info_nce, {"negatives": torch.ones(5, 2, 4)}, "negatives must have shape"),
@@ -92,6 +102,9 @@ def test_parameters_out_of_range(loss, options, says):
 def test_labels_that_are_no_labels():
     z1, z2 = views()
     for loss in (losses.unbiased, losses.supervised):
+        for wrong in (None, ["a"] * 6):
+            with pytest.raises(ValueError, match="labels must hold whole numbers"):
+                loss(z1, z2, wrong)
         with pytest.raises(ValueError, match="labels must have shape"):
             loss(z1, z2, torch.zeros(5, dtype=torch.long))
         with pytest.raises(ValueError, match="labels must hold whole numbers"):
@@ -119,6 +132,12 @@ def test_unknown_keywords():
         (lambda: losses.Temperature(2.0), "initial=2.0"),
         (lambda: losses.Temperature(0.5, bounds=(1.0, 0.1)), "bounds"),
         (lambda: losses.Queue(0, 3), "size=0"),
+        (lambda: losses.Queue(3.5, 3), "size=3.5"),
+        (lambda: losses.Clip(weights=(0.0, 0.0)), "direction_weights"),
+        (lambda: losses.Clip(symmetric=True), "symmetric=True"),
+        (lambda: losses.InfoNCE(None), "temperature=None"),
+        (lambda: losses.InfoNCE(torch.nn.Linear(1, 1)), "temperature must be a number"),
+        (lambda: losses.Debiased(class_prior=torch.full((6,), 1.5)), "class_prior must hold numbers"),
     ],
 )
 def test_modules_refuse_at_construction(build, says):
@@ -134,3 +153,25 @@ def test_nan_is_found_inside_a_compiled_step():
             step(z1, NAN)
     finally:
         torch._dynamo.reset()
+
+
+def test_a_temperature_out_of_range_is_found_inside_a_compiled_step():
+    z1, z2 = views()
+    step = torch.compile(lambda a, b, t: losses.info_nce(a, b, t), fullgraph=True, backend="aot_eager")
+    try:
+        with pytest.raises(ValueError, match="temperature must hold numbers in"):
+            step(z1, z2, torch.full((6,), -0.2))
+    finally:
+        torch._dynamo.reset()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, inside jvp
+def test_forward_mode_is_right_on_the_dense_path_and_refused_elsewhere():
+    z1, z2 = (z.detach() for z in views())
+    push = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+    _, slope = torch.func.jvp(lambda a: losses.info_nce(a, z2, 0.3, chunk_size=None), (z1,), (push,))
+    leaf = z1.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.info_nce(leaf, z2, 0.3), leaf)
+    assert float(slope) == pytest.approx(float((gradient * push).sum()), rel=1e-12)
+    with pytest.raises(ValueError, match="chunk_size=None"):
+        torch.func.jvp(lambda a: losses.info_nce(a, z2, 0.3), (z1,), (push,))

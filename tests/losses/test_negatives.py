@@ -80,6 +80,16 @@ def test_clip_is_the_mean_of_its_two_directions():
     assert float(both) == pytest.approx(0.3 * float(one) + 0.9 * float(two), rel=1e-13)
 
 
+@pytest.mark.parametrize("divergence", ["kl", "chi2", "tv"])
+def test_two_directions_over_a_bank_alone(divergence):
+    z1, z2 = views()
+    bank = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    options = {"radius": 0.2, "symmetric": False, "in_batch": False, "queue": bank}
+    both = losses.dro(z1, z2, divergence, direction_weights=(0.3, 0.9), **options)
+    one, two = (losses.dro(a, b, divergence, **options) for a, b in ((z1, z2), (z2, z1)))
+    assert float(both) == pytest.approx(0.3 * float(one) + 0.9 * float(two), rel=1e-13)
+
+
 def test_masked_atoms_get_no_gradient():
     z1, z2 = views()
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -170,3 +180,23 @@ def test_every_module_is_its_function(name):
     value = module(z1, z2, LABELS) if name in LABELLED else module(z1, z2)
     assert float(value) == pytest.approx(float(ask(name, z1, z2)), rel=1e-14)
     assert type(module).__name__ in repr(module)
+
+
+def test_a_module_owns_its_temperature_and_its_queue():
+    z1, z2 = views()
+    parameter = torch.nn.Parameter(torch.tensor(0.2))
+    module = losses.InfoNCE(parameter, queue=losses.Queue(3, 4, torch.float64))
+    module.queue.push(torch.eye(4, dtype=torch.float64)[:2])
+    assert [name for name, _ in module.named_parameters()] == ["temperature"]
+    assert set(module.state_dict()) == {"temperature", "queue.keys", "queue.state"}
+    module(z1, z2).backward()
+    assert float(parameter.grad) != 0.0
+    module = losses.InfoNCE(losses.Temperature(0.3))
+    module.temperature = losses.Temperature(0.9)
+    assert float(module(z1, z2)) == pytest.approx(float(losses.info_nce(z1, z2, 0.9)), rel=1e-6)
+    assert "temperature" in dict(losses.InfoNCE(torch.tensor([0.1] * 6)).named_buffers())
+    assert float(losses.InfoNCE([0.2] * 6)(z1, z2)) == pytest.approx(float(losses.info_nce(z1, z2, 0.2)), rel=1e-12)
+    graph = losses.ADNCE(variant="graph", direction_weights=(0.5, 0.5))
+    assert float(graph(z1, z2)) == pytest.approx(
+        float(losses.adnce(z1, z2, variant="graph", direction_weights=(0.5, 0.5))), rel=1e-13
+    )
