@@ -157,7 +157,7 @@ from drocl.claims import agree, claim
 @claim("slow", says="n = n", source="toy2020, 1", asserts="identity", grid={"n": tuple(range(12))},
        control={"shift": 1}, control_grid={"n": (0,)})
 def slow(n, shift=0):
-    time.sleep(0.15)
+    time.sleep(0.5)
     return agree(n + shift, n)
 """
 
