@@ -45,6 +45,9 @@ class Divergence:
     smooth: ClassVar[bool] = True
     is_phi: ClassVar[bool] = True
 
+    def __reduce__(self) -> tuple[Callable[..., "Divergence"], tuple[str, dict[str, float]]]:
+        return _again, (self.name, dict(self.params))  # the params themselves are a read-only view, which does not pickle
+
     @property
     def label(self) -> str:
         """Name with parameters, e.g. `cressie_read(k=3)`."""
@@ -105,6 +108,10 @@ class Divergence:
         xp = namespace()
         inside = mass * float(self.phi(xp.asarray(1.0 / mass)))
         return inside + ((1.0 - mass) * self.at_zero if mass < 1.0 else 0.0)
+
+
+def _again(name: str, params: dict[str, float]) -> Divergence:
+    return get(name, **params)
 
 
 def _on_support(function: Callable[[Any, Array], Array], t: Array, outside: float) -> Array:

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from drocl.losses import _ops, _rows, _tiles
 from drocl.losses._kernels import Kernel, decode, encode
@@ -58,6 +57,12 @@ def gathered_ids(ids: Tensor, group: Any) -> Tensor:
     return torch.cat(parts)
 
 
+def _refuse_second() -> None:
+    """Grad mode is on in a backward pass only for create_graph."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("gather: losses across ranks have first derivatives only; leave create_graph out")
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, group: Any) -> Tensor:  # type: ignore[override]
@@ -67,8 +72,8 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        _refuse_second()
         total = grad.contiguous().clone()
         dist.all_reduce(total, group=ctx.group)
         start = rank(ctx.group) * ctx.rows
@@ -165,8 +170,8 @@ class _Remote(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
+        _refuse_second()
         a, *rest = ctx.saved_tensors
         b = rest.pop(0) if ctx.with_b else None
         kappa, ids_a, ids_b, lse, extra = rest

@@ -37,6 +37,8 @@ def evaluate(
     with torch.autocast(z1.device.type if isinstance(z1, Tensor) else "cpu", enabled=False):
         batch = _rows.prepare(z1, z2, options, ids=ids)
         tau = read_temperature(temperature, batch.anchors.shape[0], batch.pairs, batch.unit)
+        if not options.dense:
+            _rows.refuse_tangents([tau])
         moments = 2 if options.diagnostics else max(moments, int(tau.requires_grad))
         rows = _rows.statistics(batch, 1.0 / tau, kernels, moments)
         batch.extra = rows.extra

@@ -218,12 +218,17 @@ def per_anchor(
         raise ValueError(f"{name}={given!r} must be a number in {says}, or a tensor of such numbers") from None
     if tensor.is_complex():
         raise ValueError(f"{name} must hold real numbers in {says}, got {tensor.dtype}")
+    if not tensor.is_floating_point():
+        raise ValueError(f"{name} must hold floating point numbers in {says}, got {tensor.dtype}; class labels go to labels=")
     values: Tensor = tensor.to(device=like.device, dtype=wide(like)).reshape(-1)
     if values.numel() not in (1, pairs, anchors):
         raise ValueError(
             f"{name} of shape {tuple(tensor.shape)} must hold one number, one a pair ({pairs}) or one an anchor ({anchors})"
         )
-    values = in_range(values, name, low, high, True, says)
+    if torch.compiler.is_compiling():
+        values = in_range(values, name, low, high, True, says)
+    else:  # the same check without an operator in the graph, which forward mode could not pass
+        in_range(values.detach(), name, low, high, True, says)
     return values.repeat(2) if 1 < values.numel() == pairs < anchors else values
 
 

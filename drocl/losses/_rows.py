@@ -101,7 +101,7 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
     b = z1.shape[0]
     dtype = torch.promote_types(z1.dtype, z2.dtype)
     views = [z1.to(dtype), z2.to(dtype)]
-    unit = _units(views, "z1,z2", options)
+    unit = units(views, "z1,z2", options)
     device = z1.device
     offset = 0
     if options.gather:
@@ -114,7 +114,18 @@ def prepare(z1: Tensor, z2: Tensor, options: Options, *, ids: Tensor | None = No
     return Batch(unit, b, names, classes, bank, own, options, b if ids is None else 0)
 
 
-def _units(views: list[Tensor], names: str, options: Options) -> Tensor:
+def refuse_tangents(tensors: list[Tensor]) -> None:
+    """For what has no forward-mode derivative.
+
+    Raises:
+        ValueError: a tensor that carries a tangent.
+    """
+    forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
+    if forward and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+        raise ValueError("forward-mode derivatives need the dense path (chunk_size=None), and no worst case but penalised KL")
+
+
+def units(views: list[Tensor], names: str, options: Options) -> Tensor:
     """Rows of the views, joined and normalised: one operator, or plain operations on the dense path.
 
     Raises:
@@ -128,9 +139,7 @@ def _units(views: list[Tensor], names: str, options: Options) -> Tensor:
         scaled = rows / rows.detach().abs().amax(1, keepdim=True)
         length: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
         return scaled / length
-    forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
-    if forward and any(forward_ad.unpack_dual(view).tangent is not None for view in views):
-        raise ValueError("forward-mode derivatives need the dense path: give chunk_size=None")
+    refuse_tangents(views)
     unit: Tensor = _ops.unit_rows(views, names, options.normalize)[0]
     return unit
 
@@ -143,7 +152,7 @@ def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, T
         keys = queue.valid() if isinstance(queue, Queue) else queue
         _check_bank("queue", keys, d, unit)
         if keys.shape[0]:
-            shared.append(_units([keys.detach().to(unit)], "queue", options))
+            shared.append(units([keys.detach().to(unit)], "queue", options))
     given = options.negatives
     if given is not None:
         if isinstance(given, Tensor) and given.ndim == 3:
@@ -152,11 +161,11 @@ def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, T
             if given.device != unit.device:
                 raise ValueError(f"negatives must be on {unit.device}, as the views, got {given.device}")
             flat = given.reshape(-1, d).to(unit)
-            own = _units([flat], "negatives", options).view(pairs, -1, d) if flat.shape[0] else None
+            own = units([flat], "negatives", options).view(pairs, -1, d) if flat.shape[0] else None
         else:
             _check_bank("negatives", given, d, unit)
             if given.shape[0]:
-                shared.append(_units([given.to(unit)], "negatives", options))
+                shared.append(units([given.to(unit)], "negatives", options))
     if not shared and own is None and not options.in_batch:
         raise ValueError("in_batch=False leaves no negatives: give queue or negatives that are not empty")
     world = 1

@@ -7,14 +7,13 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from drocl.losses import _ops
 from drocl.losses._check import in_range
 from drocl.losses._evaluate import evaluate
 from drocl.losses._kernels import Kernel
 from drocl.losses._margin import log_difference, softplus
 from drocl.losses._module import ContrastiveLoss
 from drocl.losses._options import Common, Options, number, per_anchor
-from drocl.losses._rows import Batch
+from drocl.losses._rows import Batch, units
 from drocl.losses._tiles import wide
 from drocl.losses.diagnostics import Head
 
@@ -51,7 +50,7 @@ def positive_cosines(positives: Tensor | None, batch: Batch) -> Tensor | None:
     if positives.device != batch.unit.device:
         raise ValueError(f"positives must be on {batch.unit.device}, as the views, got {positives.device}")
     flat = positives.reshape(-1, d).to(batch.unit)
-    rows = _ops.unit_rows([flat], "positives", batch.options.normalize)[0].view(positives.shape[0], -1, d).to(wide(batch.unit))
+    rows = units([flat], "positives", batch.options).view(positives.shape[0], -1, d).to(wide(batch.unit))
     anchors = batch.anchors.to(wide(batch.unit))
     if positives.shape[0] == m:
         return torch.einsum("md,mnd->mn", anchors, rows)

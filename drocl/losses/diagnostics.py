@@ -23,7 +23,8 @@ class Diagnostics:
         effective_sample_size: 1 / sum q^2, (m,), from 1 to K.
         clamp_fraction: share of the anchors whose estimate sits at its floor, (); 0 for losses without one.
         false_negative_mass: sum of q over negatives of the anchor's class, (m,); None without labels.
-        temperature_gradient: derivative of the mean loss with respect to one temperature shared by all anchors, ().
+        temperature_gradient: derivative of the mean loss with respect to one temperature shared by all anchors, (); nan in
+            inference mode, which has no derivatives.
     """
 
     temperature: Tensor
@@ -54,13 +55,25 @@ def diagnose(
     top = torch.where(some, first, zero)
     size = torch.where(some, torch.exp(2.0 * top - torch.where(some, twice, zero)), zero)
     radius = torch.where(some, level - top + torch.log(torch.where(count > 0.0, count, torch.ones_like(count))), zero)
-    with torch.enable_grad():
-        t = tau.detach().clone().requires_grad_()
-        moved = mean * mean.new_tensor(carried) * (1.0 / t - 1.0 / t.detach()).reshape(-1, 1)
-        value, clamped = head(positive.detach(), rows + moved, count, t)
-        (slope,) = torch.autograd.grad(value.mean(), t, allow_unused=True)
+    if torch.is_inference_mode_enabled():
+        clamped = head(positive, rows, count, tau)[1]
+        slope: Tensor | None = torch.full_like(tau, torch.nan)
+    else:
+        clamped, slope = _slope(head, positive, rows, mean, count, tau, carried)
     fraction = zero.mean() if clamped is None else clamped.to(zero.dtype).mean()
     mass = torch.where(some, torch.exp(own - top), zero) if labelled else None
     return Diagnostics(
         tau.detach(), radius.clamp(min=0.0), size, fraction, mass, zero.sum() if slope is None else slope.sum()
     )
+
+
+def _slope(
+    head: Head, positive: Tensor, rows: Tensor, mean: Tensor, count: Tensor, tau: Tensor, carried: list[float]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Clamp and derivative of the mean loss in tau, the sums moving with tau by their own derivative."""
+    with torch.enable_grad():
+        t = tau.detach().clone().requires_grad_()
+        moved = mean * mean.new_tensor(carried) * (1.0 / t - 1.0 / t.detach()).reshape(-1, 1)
+        value, clamped = head(positive.detach(), rows + moved, count, t)
+        (slope,) = torch.autograd.grad(value.mean(), t, allow_unused=True)
+    return clamped, slope

@@ -77,6 +77,7 @@ def dro(
     with torch.autocast(z1.device.type if isinstance(z1, Tensor) else "cpu", enabled=False):
         batch = _rows.prepare(z1, z2, options)
         budget = _budget(batch, temperature, radius)
+        _rows.refuse_tangents([batch.unit, *([] if budget is None else [budget])])
         problem = _worst.Problem(batch, chosen, budget, radius is not None)
         value, found = _worst.solve(problem)
         loss = reduce(value - batch.positive_scores(), batch, working(torch.promote_types(z1.dtype, z2.dtype)))

@@ -74,6 +74,7 @@ def test_views_that_are_no_views(name, chunk_size):
         (losses.info_nce, {"gather": True}, "init_process_group"),
         (losses.info_nce, {"gather": True, "chunk_size": None}, "chunk_size=None"),
         (losses.info_nce, {"in_batch": False}, "leaves no negatives"),
+        (losses.info_nce, {"temperature": torch.arange(1, 7)}, "class labels go to labels="),
         (losses.info_nce, {"temperature": 1e-40}, "temperature=1e-40 must lie in"),
         (losses.info_nce, {"temperature": "cold"}, "temperature='cold' must be a number"),
         (losses.info_nce, {"temperature": torch.tensor(1j)}, "temperature must hold real numbers"),
@@ -173,5 +174,15 @@ def test_forward_mode_is_right_on_the_dense_path_and_refused_elsewhere():
     leaf = z1.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(losses.info_nce(leaf, z2, 0.3), leaf)
     assert float(slope) == pytest.approx(float((gradient * push).sum()), rel=1e-12)
-    with pytest.raises(ValueError, match="chunk_size=None"):
-        torch.func.jvp(lambda a: losses.info_nce(a, z2, 0.3), (z1,), (push,))
+    tau, one = torch.tensor(0.3, dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    _, slope = torch.func.jvp(lambda t: losses.debiased(z1, z2, t, chunk_size=None), (tau,), (one,))
+    leaf = tau.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.debiased(z1, z2, leaf), leaf)
+    assert float(slope) == pytest.approx(float(gradient), rel=1e-12)
+    for refused in (
+        lambda: torch.func.jvp(lambda a: losses.info_nce(a, z2, 0.3), (z1,), (push,)),
+        lambda: torch.func.jvp(lambda t: losses.info_nce(z1, z2, t), (tau,), (one,)),
+        lambda: torch.func.jvp(lambda r: losses.dro(z1, z2, "kl", radius=r), (tau,), (one,)),
+    ):
+        with pytest.raises(ValueError, match="chunk_size=None"):
+            refused()

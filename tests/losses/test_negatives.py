@@ -1,10 +1,13 @@
 """Who is a negative: queues, extra negatives, labels, directions; and what the diagnostics say of them."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from conftest import FAMILY, LABELLED, LABELS, SUMS, ask, value_and_gradient, views
 
-from drocl import dro, losses
+from drocl import divergences, dro, losses
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILY if name not in LABELLED])
@@ -200,3 +203,19 @@ def test_a_module_owns_its_temperature_and_its_queue():
     assert float(graph(z1, z2)) == pytest.approx(
         float(losses.adnce(z1, z2, variant="graph", direction_weights=(0.5, 0.5))), rel=1e-13
     )
+
+
+def test_modules_copy_and_pickle():
+    z1, z2 = views()
+    for module in (losses.DRO(divergences.get("cvar", level=0.3)), losses.DRO(divergences.get("kl"), radius=0.1), losses.RINCE()):
+        for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+            assert float(again(z1, z2)) == float(module(z1, z2))
+
+
+def test_diagnostics_in_inference_mode():
+    z1, z2 = views()
+    with torch.inference_mode():
+        _, found = losses.debiased(z1, z2, 0.3, diagnostics=True)
+    assert bool(torch.isnan(found.temperature_gradient))
+    _, there = losses.debiased(z1, z2, 0.3, diagnostics=True)
+    assert torch.allclose(found.radius, there.radius.detach())
