@@ -36,25 +36,27 @@ def size(group: Any) -> int:
     return dist.get_world_size(group)
 
 
+def _of_all(x: Tensor, group: Any) -> list[Tensor]:
+    """The same tensor of every rank, in the order of ranks, without gradients."""
+    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(size(group))]
+    dist.all_gather(parts, x.contiguous(), group=group)
+    return parts
+
+
 def check_shapes(rows: Tensor, group: Any) -> None:
     """Refuse batches of different shapes before any rank waits for rows that do not come.
 
     Raises:
         ValueError: on every rank, with the shapes.
     """
-    mine = torch.tensor([*rows.shape], device=rows.device)
-    all_shapes = [torch.empty_like(mine) for _ in range(size(group))]
-    dist.all_gather(all_shapes, mine, group=group)
-    shapes = [tuple(shape.tolist()) for shape in all_shapes]
+    shapes = [tuple(shape.tolist()) for shape in _of_all(torch.tensor([*rows.shape], device=rows.device), group)]
     if len(set(shapes)) > 1:
         raise ValueError(f"gather needs the same shape (B, d) on every rank, got {shapes}; drop the last, smaller batch")
 
 
 def gathered_ids(ids: Tensor, group: Any) -> Tensor:
     """Whole numbers of all ranks, in the order of ranks."""
-    parts = [torch.empty_like(ids) for _ in range(size(group))]
-    dist.all_gather(parts, ids.contiguous(), group=group)
-    return torch.cat(parts)
+    return torch.cat(_of_all(ids, group))
 
 
 def _refuse_second() -> None:
@@ -67,9 +69,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, group: Any) -> Tensor:  # type: ignore[override]
         ctx.group, ctx.rows = group, rows.shape[0]
-        parts = [torch.empty_like(rows) for _ in range(size(group))]
-        dist.all_gather(parts, rows.contiguous(), group=group)
-        return torch.cat(parts)
+        return torch.cat(_of_all(rows, group))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -91,11 +91,7 @@ def others(tensors: Sequence[Tensor], group: Any, ring: bool) -> Iterator[list[T
     world, me = size(group), rank(group)
     sent = [x.contiguous() for x in tensors]
     if not ring:
-        parts = []
-        for x in sent:
-            held = [torch.empty_like(x) for _ in range(world)]
-            dist.all_gather(held, x, group=group)
-            parts.append(held)
+        parts = [_of_all(x, group) for x in sent]
         for other in range(world):
             if other != me:
                 yield [part[other] for part in parts]

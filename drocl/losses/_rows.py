@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 from drocl.losses import _dense, _ops
 from drocl.losses._kernels import Kernel, encode
 from drocl.losses._options import Options, check_views, read_labels
-from drocl.losses._tiles import wide
+from drocl.losses._tiles import kappa_of, wide
 from drocl.losses.queue import Queue
 
 
@@ -168,14 +168,18 @@ def _extra(options: Options, unit: Tensor, pairs: int) -> tuple[Tensor | None, T
                 shared.append(units([given.to(unit)], "negatives", options))
     if not shared and own is None and not options.in_batch:
         raise ValueError("in_batch=False leaves no negatives: give queue or negatives that are not empty")
-    world = 1
-    if options.gather:
-        from drocl.losses import _distributed
-
-        world = _distributed.size(options.group)
-    if not shared and own is None and pairs * world < 2:
+    if not shared and own is None and pairs * _world(options) < 2:
         raise ValueError("B = 1 leaves no negatives: give queue or negatives that are not empty, or more rows")
     return (torch.cat(shared) if len(shared) > 1 else shared[0] if shared else None), own
+
+
+def _world(options: Options) -> int:
+    """Processes whose candidates count."""
+    if not options.gather:
+        return 1
+    from drocl.losses import _distributed
+
+    return _distributed.size(options.group)
 
 
 def _check_bank(name: str, rows: Tensor, d: int, unit: Tensor) -> None:
@@ -250,15 +254,11 @@ def _dense_inside(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moment
     if batch.classes is not None:
         classes = batch.classes[: a.shape[0]]
         same = classes[:, None] == classes[None, :]
-    found = _dense.statistics(s, _of(kappa, 0, a.shape[0]), kernels, away, moments, same)
+    found = _dense.statistics(s, kappa_of(kappa, a.shape[0], False), kernels, away, moments, same)
     if not options.both:
         return found
-    back = _dense.statistics(s.mT, _of(kappa, b, 2 * b), kernels, away.mT, moments, same)
+    back = _dense.statistics(s.mT, kappa_of(kappa, b, True), kernels, away.mT, moments, same)
     return torch.cat((found[0], back[0])), torch.cat((found[1], back[1]))
-
-
-def _of(kappa: Tensor, start: int, stop: int) -> Tensor:
-    return kappa if kappa.numel() == 1 else kappa[start:stop]
 
 
 def _banked(batch: Batch, kappa: Tensor, kernels: Sequence[Kernel], moments: int) -> tuple[Tensor, Tensor]:
@@ -319,12 +319,7 @@ def count(batch: Batch) -> Tensor:
         return torch.full((1,), float(more), dtype=wide(batch.unit), device=batch.unit.device)
     columns = batch.ids if options.symmetric else batch.ids[batch.pairs :]
     if batch.period:  # every anchor leaves out its own pair
-        world = 1
-        if options.gather:
-            from drocl.losses import _distributed
-
-            world = _distributed.size(options.group)
-        rest = world * columns.shape[0] - columns.shape[0] // batch.pairs + more
+        rest = _world(options) * columns.shape[0] - columns.shape[0] // batch.pairs + more
         return torch.full((1,), float(rest), dtype=wide(batch.unit), device=batch.unit.device)
     if options.gather:
         from drocl.losses import _distributed

@@ -223,7 +223,7 @@ class _Sums:
     def __init__(self, pairs: Pairs, size: int, moments: int, scale: Tensor) -> None:
         r, like = len(pairs.kernels), pairs.a
         zeros = torch.zeros((size, r), dtype=wide(like), device=like.device)
-        self.moments, self.scale = moments, scale
+        self.scale = scale
         self.top = torch.full_like(zeros, 0.0 if pairs.easy else -torch.inf)
         self.sums = zeros
         self.score = torch.zeros_like(zeros) if moments else None
