@@ -157,7 +157,7 @@ from drocl.claims import agree, claim
 @claim("slow", says="n = n", source="toy2020, 1", asserts="identity", grid={"n": tuple(range(12))},
        control={"shift": 1}, control_grid={"n": (0,)})
 def slow(n, shift=0):
-    time.sleep(0.5)
+    time.sleep(0.15)
     return agree(n + shift, n)
 """
 
@@ -168,7 +168,10 @@ def test_a_run_that_is_killed_resumes(make_catalogue, tmp_path, sent):
     out = tmp_path / "out"
     line = [sys.executable, "-m", "drocl", "verify", "--out", str(out), "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    first = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it for its children
+    )  # fmt: skip
     patience = time.monotonic() + 60
     while len(list(out.glob("store/*.json"))) < 3 and first.poll() is None and time.monotonic() < patience:
         time.sleep(0.01)
