@@ -1,4 +1,4 @@
-"""The command line: `drocl verify`, `figures`, `report`, `cite`."""
+"""The command line: `drocl verify`, `figures`, `report`, `cite`, `mi`."""
 
 import difflib
 import fnmatch
@@ -42,6 +42,7 @@ def _main(
     drocl verify                      every claim, two minutes
     drocl verify tau-is-multiplier    one claim, with its control
     drocl report                      verdicts, figures and one HTML page
+    drocl mi --task 1v1-normal-0.75   mutual information, of a known law or of your file
     """
     if version:
         typer.echo(f"drocl {drocl.__version__}")
@@ -212,6 +213,75 @@ def cite(
     typer.echo("\n\n".join(entries[key].bibtex for key in dict.fromkeys(key for name in chosen for key in cited[name])))
 
 
+@app.command()
+def mi(
+    file: Annotated[
+        Path | None, typer.Argument(help=".npz, .npy, .csv, .tsv, .txt or .dat; text also gzipped.")
+    ] = None,
+    x: Annotated[
+        str | None, typer.Option(help="Columns of x: names, numbers from 0, 0-3, 'a*'; in .npz NAME or NAME:0-3.")
+    ] = None,
+    y: Annotated[str | None, typer.Option(help="Columns of y.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Names in the first line; seen unless said.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A law with known truth in place of a file; 'list' prints names.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(help="Pairs to draw from the task; 2000 unless given.")] = None,
+    estimators: Annotated[
+        str, typer.Option("--estimators", "-e", help="Names, each with :key=value of its own.")
+    ] = "auto",
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="For each estimator that has it.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals, in (0, 1).")] = 0.9,
+    preprocess: Annotated[
+        str | None, typer.Option(help="none, standardize, ranks, copula; each estimator's own if none.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of cross-fitting; each estimator's own if none.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the estimators, and of the task's draw.")] = 0,
+    device: Annotated[str, typer.Option(help="Torch device of the neural estimators.")] = "cpu",
+    out: Out = OUT,
+    fresh: Fresh = False,
+) -> None:
+    """Mutual information between columns of a file, in nats, by one estimator or several: table, files and plot.
+
+    One that fails is listed, and the others go on. Each result is stored at once: the same command resumes.
+
+    [bold]Examples[/]
+
+    \b
+    drocl mi pairs.npz                                 arrays x and y
+    drocl mi table.csv --x a,b --y 'target*'           columns by name or pattern
+    drocl mi all.npz --x z:0-2 --y z:3 -e cca,ksg,infonce
+    drocl mi --task 1v1-normal-0.75 --n 2000           a law with known truth
+    drocl mi pairs.npz -e dro:divergence=hellinger,dro:divergence=hellinger:tight=false --option steps=500
+
+    [bold]Exit codes[/]
+
+    \b
+    0  every estimator gave a number
+    1  one failed, or gave none
+    2  wrong usage: nothing has run
+    """
+    from drocl.claims import show
+    from drocl.report.estimates import Asked, survey
+
+    if task == "list":
+        from drocl.mi import tasks
+
+        typer.echo("\n".join(tasks.NAMES))
+        return
+    screen = show.console()
+    with _wrong_usage():
+        asked = Asked(
+            file, x, y, header, task, n, estimators, tuple(option or ()), level, preprocess, folds, seed, device
+        )
+        done = survey(asked, out, screen, fresh=fresh)
+    raise typer.Exit(AS_RECORDED if done else CHANGED)
+
+
 def main() -> NoReturn:
     """Run the command line."""
     app()
@@ -261,8 +331,8 @@ def _wrong_usage() -> Iterator[None]:
         yield
     except Interrupted as stopped:
         _leave(str(stopped), STOPPED)
-    except KeyboardInterrupt:
-        _leave("stopped", STOPPED)
+    except KeyboardInterrupt as stop:
+        _leave(str(stop) or "stopped", STOPPED)
     except ValueError as error:
         _leave(str(error), USAGE)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:

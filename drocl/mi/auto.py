@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,14 +72,14 @@ class Auto:
 
         Raises:
             ValueError: folds that leave fewer than two pairs in a fold.
-            ImportError: a network was asked for (preset "full") without torch.
         """
         began, n = time.perf_counter(), len(x)
         count = 4 if folds is None else folds
         if n // count < 2:
             raise ValueError(f"folds={count} must leave at least two of the {n} pairs in a fold")
         names = tuple(c for c in self.candidates if self.preset == "full" or c != "network")
-        networks = "network" in names and n >= NETWORK_PAIRS
+        wanted = "network" in names and n >= NETWORK_PAIRS
+        networks = wanted and find_spec("torch") is not None
         order = np.random.default_rng(seed).permutation(n)
         parts = np.array_split(order, count)
         splits = [(np.concatenate(parts[:i] + parts[i + 1 :]), test) for i, test in enumerate(parts)]
@@ -99,6 +100,8 @@ class Auto:
             **_told(chosen),
         }  # fmt: skip
         warnings += _cautions(value, chosen, n)
+        if wanted and not networks:
+            warnings.append("torch is not installed, so no network was tried: pip install 'drocl[train]'")
         n_train = min(len(train) for train, _ in splits)
         return MIEstimate(
             value,
@@ -222,9 +225,11 @@ def _neighbours(x: Array, y: Array, level: float, seed: int) -> tuple[float, tup
     """KSG at three numbers of neighbours; its interval covers their spread, and twice what halving the sample moves it by."""
     found = KSG(k=5).estimate(x, y, level=level, seed=seed)
     value, error = found.value, float(found.details["standard_error"])
-    others = [KSG(k=k).estimate(x, y, level=level, seed=seed).value for k in (3, 10)]
+    others = [KSG(k=k, parts=0).estimate(x, y, level=level, seed=seed).value for k in (3, 10)]
     halves = np.array_split(np.random.default_rng(seed).permutation(len(x)), 2)
-    drift = value - float(np.mean([KSG(k=5).estimate(x[h], y[h], level=level, seed=seed).value for h in halves]))
+    drift = value - float(
+        np.mean([KSG(k=5, parts=0).estimate(x[h], y[h], level=level, seed=seed).value for h in halves])
+    )
     half = float(norm.ppf(0.5 + 0.5 * level)) * math.hypot(error, *(0.5 * (o - value) for o in others))
     interval = (value - half + 2.0 * min(drift, 0.0), value + half + 2.0 * max(drift, 0.0))
     return value, interval, "ksg", list(found.warnings)

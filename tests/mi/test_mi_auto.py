@@ -176,6 +176,14 @@ def test_canonical_directions_undo_a_spiral():
     assert model.chosen["pairs"] == 2
 
 
+def test_without_torch_no_network_is_tried_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("drocl.mi.auto.find_spec", lambda name: None)
+    x, y = tasks.get("1v1-normal-0.75").sample(400, seed=0)
+    with pytest.warns(mi.MIWarning, match="torch is not installed"):
+        found = mi.estimate(x, y)
+    assert "network" not in found.details["candidates"]
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"preset": "slow"}, "preset='slow'"), ({"candidates": ("cca",)}, "candidates"), ({"epochs": 0}, "epochs=0"),
