@@ -90,7 +90,7 @@ def test_network_finds_what_no_copula_does():
     x = rng.uniform(-1.0, 1.0, (3000, 2))
     y = np.sign(x[:, :1] * x[:, 1:]) * (rng.random((3000, 1)) < 0.9) + 0.3 * rng.standard_normal((3000, 1))
     names = ("gaussian", "student")
-    fast, full = quiet(x, y, candidates=names, **FAST), quiet(x, y, candidates=(*names, "network"))
+    fast, full = quiet(x, y, candidates=names, folds=2, **FAST), quiet(x, y, candidates=(*names, "network"), folds=2)
     assert full.details["chosen"].endswith("network")
     assert full.value > fast.value + 0.1
     assert full.history
