@@ -21,7 +21,7 @@ class _Keeping:
     progress: Progress | None = None
 
 
-_KEEPING: ContextVar[_Keeping] = ContextVar("drocl_parts", default=_Keeping())
+_KEEPING: ContextVar[_Keeping | None] = ContextVar("drocl_parts", default=None)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def gather(task: Callable[..., Any], items: Sequence[tuple[Any, ...]], also: Seq
     >>> gather(len, [((1, 2),), ((),)])
     [2, 0]
     """
-    keeping, name = _KEEPING.get(), getattr(task, "__name__", str(task))
+    keeping, name = _KEEPING.get() or _Keeping(), getattr(task, "__name__", str(task))
     addresses = [""] * len(items)
     found: dict[int, Any] = {}
     if keeping.store is not None:
