@@ -16,6 +16,7 @@ from ._staircase import Setting, dual
 from ._tables import table
 
 COST = "minutes"
+FORMS = (("tight", True), ("loose", False))
 #: name of a phi-information in the tables -> divergence and its parameters
 INFORMATIONS: dict[str, dict[str, Any]] = {
     "KL": {"divergence": "kl"},
@@ -36,6 +37,8 @@ class Config(Setting):
         divergences: of the pairs.
         parametrise: "log_ratio" (both forms, every divergence) and "direct" (where the loose form stays in its domain).
         seeds: of the pairs.
+        tasks: on which both forms are also compared on samples, cross-fitted, with the KL read-out; none is left out.
+        pairs, sample_steps: size of those samples, steps of a critic on them.
         informations: names of `INFORMATIONS`.
         correlation: of the Gaussian pair whose informations are estimated.
         n, repeats, phi_steps: sample, seeds and training steps of those estimates.
@@ -45,6 +48,9 @@ class Config(Setting):
     divergences: tuple[str, ...] = ("kl", "hellinger", "js", "chi2")
     parametrise: tuple[str, ...] = ("log_ratio",)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    tasks: tuple[str, ...] = ("staircase-10-3.0", "staircase-10-6.0", "asinh-student-identity-3-3-2")
+    pairs: int = 4000
+    sample_steps: int = 600
     informations: tuple[str, ...] = tuple(INFORMATIONS)
     correlation: float = 0.75
     n: int = 10_000
@@ -56,9 +62,12 @@ PROFILES = {
     # four pairs of coordinates and small networks; the closed forms on a small sample with a short training, KL and Hellinger alone
     "quick": Config(
         dimension=4, levels=(1.0, 2.0, 3.0), steps=80, tail=40, hidden=(32,), embed=16, learning_rate=5e-3,
-        divergences=("kl", "hellinger"), seeds=(0, 1), informations=("KL", "Hellinger"), n=500, repeats=1, phi_steps=50,
+        divergences=("kl", "hellinger"), seeds=(0, 1), tasks=(), informations=("KL", "Hellinger"), n=500, repeats=1, phi_steps=50,
     ),
-    "standard": Config(levels=(2.0, 4.0, 6.0), steps=1000, tail=250, hidden=(128, 128), repeats=1),
+    "standard": Config(
+        levels=(2.0, 4.0, 6.0), steps=1000, tail=250, hidden=(128, 128), repeats=1, tasks=("staircase-10-3.0",), pairs=2000,
+        sample_steps=300,
+    ),
     "paper": Config(parametrise=("log_ratio", "direct"), seeds=tuple(range(10)), repeats=5),
 }  # fmt: skip
 
@@ -67,6 +76,18 @@ def climb(setting: dict[str, Any], divergence: str, tight: bool, parametrise: st
     """One critic through all levels: see `_staircase.climb`."""
     sizes = Setting(**{k: tuple(v) if isinstance(v, list) else v for k, v in setting.items()})
     return _staircase.climb(sizes, dual(divergence, tight, parametrise), False, seed)
+
+
+def sample(task: str, n: int, steps: int, divergence: str, tight: bool, seed: int) -> dict[str, Any]:
+    """One cross-fitted estimate, separable critic, no base, read out by KL; the same pairs, weights and folds for both forms."""
+    options = {
+        "divergence": divergence,
+        "tight": tight,
+        "readout": "kl",
+        "critic": "separable",
+        "preprocess": "standardize",
+    }
+    return estimate(task, n, 200 + seed, "dro", {**options, "steps": steps, "folds": 2, "correct": "none"}, 0.9)
 
 
 def phi(name: str, correlation: float, n: int, steps: int, seed: int) -> dict[str, Any]:
@@ -83,8 +104,9 @@ def run(config: Config) -> dict[str, Any]:
 
     Returns:
         Tables `pairs` (divergence, parametrise, read_out, seed, mi, tight, loose: mean squared errors over the tail, and the means),
-        `signs` (divergence, parametrise, read_out, seeds, tight_better, p: two-sided sign test on the sum over levels, tight, loose:
-        mean sums, ratio) and `closed_forms` (information, truth, value: mean over seeds, error: relative, seeds, sd, finite_variance).
+        `signs` (on: "stream" or a task, divergence, parametrise, read_out, seeds, tight_better, p: two-sided sign test on the sum over
+        levels, tight, loose: mean sums, ratio) and `closed_forms` (information, truth, value: mean over seeds, error: relative, worst,
+        seeds, sd, finite_variance).
     """
     setting = {field.name: asdict(config)[field.name] for field in fields(Setting)}
     kinds = [(d, p) for p in config.parametrise for d in config.divergences if p == "log_ratio" or d in ("kl", "chi2")]
@@ -98,7 +120,30 @@ def run(config: Config) -> dict[str, Any]:
     ]
     found = list(zip(asked, parts.gather(phi, asked), strict=True))
     forms = [_form(name, config, [row for item, row in found if item[0] == name]) for name in config.informations]
-    return {"pairs": table(pairs), "signs": table(_signs(pairs)), "closed_forms": table(forms)}
+    signs = [{"on": "stream", **row} for row in _signs(pairs)]
+    for task in config.tasks:
+        signs += [{"on": task, **row} for row in _signs(_samples(config, task))]
+    return {"pairs": table(pairs), "signs": table(signs), "closed_forms": table(forms)}
+
+
+def _samples(config: Config, task: str) -> list[dict[str, Any]]:
+    """Squared errors of both forms on the samples of a task, as rows of pairs."""
+    items = [
+        (task, config.pairs, config.sample_steps, name, tight, seed)
+        for name in config.divergences
+        for tight in (True, False)
+        for seed in config.seeds
+    ]
+    found = dict(zip([item[3:] for item in items], parts.gather(sample, items), strict=True))
+    truth = tasks.get(task).mutual_information
+    return [
+        {
+            "divergence": name, "parametrise": "log_ratio", "read_out": "kl", "seed": seed, "mi": truth,
+            **{form: _finite((float(found[name, tight, seed]["value"]) - truth) ** 2) for form, tight in FORMS},
+        }
+        for name in config.divergences
+        for seed in config.seeds
+    ]  # fmt: skip
 
 
 def _pairs(runs: dict[tuple[Any, ...], Any], divergence: str, parametrise: str, seed: int) -> list[dict[str, Any]]:

@@ -293,6 +293,9 @@ def test_tight_and_loose_run_on_the_same_pairs() -> None:
         sim_mi_tight_loose.Config(),
         divergences=("hellinger",),
         seeds=(0,),
+        tasks=("1v1-normal-0.75",),
+        pairs=100,
+        sample_steps=5,
         informations=("KL",),
         n=120,
         repeats=1,
@@ -300,7 +303,8 @@ def test_tight_and_loose_run_on_the_same_pairs() -> None:
     )
     found = sim_mi_tight_loose.run(config)
     assert found["pairs"]["read_out"] == ["kl", "plugin", "kl", "plugin"]
-    assert found["signs"]["seeds"] == [1, 1]
+    assert found["signs"]["on"] == ["stream", "stream", "1v1-normal-0.75"]
+    assert found["signs"]["seeds"] == [1, 1, 1]
     assert math.isfinite(found["closed_forms"]["value"][0])
     assert sim_mi_tight_loose.report(found)
 
