@@ -19,7 +19,7 @@ CAPTION = (
     "the paper profile the automatic choice on all 40 tasks. Reproduce: drocl figures mi-calibration."
 )
 SIMULATION = "sim_mi_calibration"
-CLAIMS = ()
+CLAIMS = ("dv-is-a-lower-bound", "kl-read-out-of-a-phi-critic")
 HALVES = {"gaussian": "Gaussian half", "hard": "hard half"}
 
 
@@ -67,6 +67,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
     first.set_xticks(range(len(halves)), [HALVES[half] for half in halves])
     first.set_xlim(-0.6, len(halves) - 0.4)
     first.set_ylim(-0.03, 1.03)
+    first.set_xlabel("tasks")
     first.set_ylabel("share that holds the truth")
     first.legend(loc="lower left")
     style.log_axes(second, "x")

@@ -19,7 +19,7 @@ CAPTION = (
     "mi-tasks."
 )
 SIMULATION = "sim_mi_tasks"
-CLAIMS = ()
+CLAIMS = ("dv-is-a-lower-bound", "kl-read-out-of-a-phi-critic")
 HARD = ("student", "asinh", "spiral", "additive", "swissroll")
 MOST = 0.6  # nats; errors beyond are drawn at the edge
 SHORT = (("multinormal", "normal"), ("identity-", ""), ("normal_cdf", "cdf"), ("student", "Student"))
