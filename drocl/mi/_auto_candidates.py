@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from drocl.mi._auto_canonical import CanonicalCopula
-from drocl.mi._auto_score import Held
+from drocl.mi._held import Held
 from drocl.mi._types import Array, DensityRatio
 from drocl.mi.copula import GaussianCopula, StudentCopula
 from drocl.mi.ksg import KSGRatio
@@ -17,7 +17,7 @@ from drocl.mi.ksg import KSGRatio
 NEIGHBOURS = 20  # of the ratio that is scored; the estimate itself uses fewer
 KSG_DIMENSION = 3  # of each block, at most
 KSG_PAIRS = 100_000
-SIMPLE_FIRST = ("independent", "gaussian", "student", "ksg", "canonical", "network", "plain network")
+SIMPLE_FIRST = ("gaussian", "student", "ksg", "canonical", "network", "plain network")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def choose(candidates: dict[str, Candidate], quantile: float = 1.645) -> Candida
     The difference of two scores has the standard error of the difference of their influence values, pair by pair.
     """
     best = max(candidates.values(), key=lambda c: c.score)
-    for name in SIMPLE_FIRST[1:]:
+    for name in SIMPLE_FIRST:
         one = candidates.get(name)
         if one is None or not math.isfinite(one.score):
             continue

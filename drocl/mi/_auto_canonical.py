@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from drocl.mi._auto_features import Radial
-from drocl.mi._auto_score import bound
+from drocl.mi._held import bound
 from drocl.mi._types import Array
 from drocl.mi.copula import Elliptical, GaussianCopula, StudentCopula
 
@@ -64,13 +64,11 @@ class CanonicalCopula:
 
     directions: Directions
     law: Elliptical
-    count: int
     chosen: dict[str, Any]
 
     def variates(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The leading canonical variates (m, count) of x and of y."""
-        a, b = self.directions(x, y)
-        return a[:, : self.count], b[:, : self.count]
+        """The leading canonical variates (m, pairs) of x and of y."""
+        return self.directions(x, y)
 
     def log_ratio(self, x: Array, y: Array) -> Array:
         """Log-ratio of the canonical variates at x (m, dx), y (m, dy): (m,), nats."""
@@ -99,7 +97,7 @@ class CanonicalCopula:
         directions = Directions.fit(x, y, harmonics, about, count)
         a, b = directions(x, y)
         law = StudentCopula.fit(a, b)
-        return cls(directions, law, count, {"about": about, "pairs": count, "harmonics": harmonics, "nu": law.nu})
+        return cls(directions, law, {"about": about, "pairs": count, "harmonics": harmonics, "nu": law.nu})
 
 
 def _count(x: Array, y: Array, fitted: np.ndarray, aside: np.ndarray, harmonics: int, about: str) -> tuple[float, int]:

@@ -16,8 +16,9 @@ from torch.nn.functional import softplus
 
 from drocl.mi._auto_canonical import CanonicalCopula
 from drocl.mi._auto_features import Radial
-from drocl.mi._auto_score import Sided as Base
+from drocl.mi._held import Sided as Base
 from drocl.mi._types import Array
+from drocl.mi.preprocess import categories
 
 WIDTH = 64
 NEGATIVES = 4  # products a pair, each step
@@ -33,7 +34,6 @@ ASIDE = 7  # one training pair in so many decides when to stop
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # t: how much of the correction is kept
 BLOCK = 65536
 CAP = 40_000  # pairs a network is trained on, at most
-FEW, PAIRS_A_VALUE = 32, 10  # a column of so few values also enters one-hot
 WIDE = 12  # from so many coordinates a block enters by its scores and radius alone
 
 
@@ -51,8 +51,7 @@ class Inputs:
         """Fit on x (n, d) and its canonical variates (n, m)."""
         side = Radial.fit(x, 0, "median")
         ranks = None if variates is None else Radial.fit(variates, 0, "median")
-        values = ((j, np.unique(column)) for j, column in enumerate(x.T))
-        labels = tuple((j, v) for j, v in values if 2 < len(v) <= FEW and len(x) >= PAIRS_A_VALUE * len(v))
+        labels = categories(x)
         made = cls(side, (np.zeros(1), np.ones(1)), ranks, labels)
         raw = made._raw(x, variates)
         return cls(side, (raw.mean(0), raw.std(0) + 1e-9), ranks, labels)
@@ -91,7 +90,8 @@ class Corrected:
 
     def sides(self, x: Array, y: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """Network inputs and what the base needs, of each side."""
-        a, b = _inputs(self.inputs, self.canonical, x, y)
+        variates = self.canonical.variates(x, y) if self.canonical else (None, None)
+        a, b = (side(v, w) for side, v, w in zip(self.inputs, (x, y), variates, strict=True))
         left, right = self.base.sides(x, y)
         return (a.numpy(), *left), (b.numpy(), *right)
 
@@ -114,7 +114,7 @@ class Corrected:
             x, y = x[some], y[some]
         variates = canonical.variates(x, y) if canonical else (None, None)
         inputs = (Inputs.fit(x, variates[0]), Inputs.fit(y, variates[1]))
-        a, b = _inputs(inputs, canonical, x, y)
+        a, b = (side(v, w) for side, v, w in zip(inputs, (x, y), variates, strict=True))
         order = rng.permutation(len(x))
         aside, fitted = np.split(order, [len(x) // ASIDE])
         pools = [_Pool.draw(part, x, y, base, rng) for part in (fitted, aside)]
@@ -131,13 +131,6 @@ class Corrected:
         )
         loss = [_loss(valid.base_pairs + t * g_pairs, valid.base_products + t * g_products) for t in STEPS]
         return cls(base, canonical, inputs, network, STEPS[int(np.argmin(loss))], tuple(kept[1]))
-
-
-def _inputs(
-    sides: tuple[Inputs, Inputs], canonical: CanonicalCopula | None, x: Array, y: Array
-) -> tuple[torch.Tensor, torch.Tensor]:
-    a, b = canonical.variates(x, y) if canonical else (None, None)
-    return sides[0](x, a), sides[1](y, b)
 
 
 def _network(inputs: int) -> torch.nn.Module:
@@ -186,12 +179,8 @@ def _train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, fused=device.type == "cpu")
     averaged = copy.deepcopy(network)
     weights, means = ([p.data for p in net.parameters()] for net in (network, averaged))
-    best: tuple[float, int, dict[str, torch.Tensor]] = (
-        math.inf,
-        0,
-        {k: v.clone() for k, v in network.state_dict().items()},
-    )
-    best = (_loss(valid.base_pairs, valid.base_products), 0, best[2])
+    # the base alone is the first to beat
+    best = (_loss(valid.base_pairs, valid.base_products), 0, {k: v.clone() for k, v in network.state_dict().items()})
     history: list[Mapping[str, float]] = []
     for epoch in range(epochs):
         rounds = [torch.randperm(n, generator=generator) for _ in range(-(-steps * size // n))]

@@ -4,15 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from scipy.stats import norm
-
+from drocl.mi._interval import normal_interval
 from drocl.mi._types import MIEstimate
-
-
-def normal_interval(value: float, error: float, level: float) -> tuple[float, float]:
-    """value -+ quantile * error."""
-    half = float(norm.ppf(0.5 + 0.5 * level)) * error
-    return value - half, value + half
 
 
 def finish(

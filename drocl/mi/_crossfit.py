@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from drocl.mi import _interval, _readout, _warn, critics
 from drocl.mi._fitted import Fitted
+from drocl.mi._held import splits
 from drocl.mi._objective import Objective
 from drocl.mi._options import Options
 from drocl.mi._presets import PRESETS
@@ -119,11 +120,10 @@ class Neural(Options):
         began, n = time.perf_counter(), len(x)
         count = folds or min(PRESETS[self.preset]["folds"], n // 10)
         seeds = [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(count + 1)]
-        parts = np.array_split(np.random.default_rng(seeds[-1]).permutation(n), count)
+        folds_of = splits(np.random.default_rng(seeds[-1]).permutation(n), count)
         runs: list[_Fold] = []
         with ticker(self.label(), count * self.of("steps"), progress) as tick:
-            for k, test in enumerate(parts):
-                fit = np.concatenate([part for j, part in enumerate(parts) if j != k])
+            for k, (fit, test) in enumerate(folds_of):
                 fitted = self.fit(x[fit], y[fit], seed=seeds[k], device=device, tick=tick)
                 runs.append(_Fold(fitted, self._read(fitted, x[test], y[test], seeds[k]), self._seen(fitted, seeds[k])))
         return self._gather(runs, x, y, level, time.perf_counter() - began)

@@ -84,6 +84,12 @@ class Elliptical:
         )
         return np.asarray(joint - single)
 
+    def standard_error(self, x: Array, y: Array) -> float:
+        """Of `mutual_information` on the sample of the fit: log-ratios as influence values, and all there is without dependence."""
+        dx, dy = self.canonical.dims
+        noise = 0.5 * dx * dy / len(x)  # second order
+        return math.sqrt((float(self.log_ratio(x, y).var()) + noise) / len(x))
+
     def mutual_information(self, correct: bool = True) -> float:
         r"""Of the fitted law, nats: $-\frac12\sum_i\log(1-\rho_i^2)$ and, for finite nu, what the common radius adds.
 

@@ -27,6 +27,22 @@ def standard_error(values: Sequence[float], influence: Sequence[Array]) -> float
     return math.sqrt(sampling + max(0.0, spread) / folds)
 
 
+def normal_interval(value: float, error: float, level: float) -> tuple[float, float]:
+    """value -+ quantile * error."""
+    half = float(norm.ppf(0.5 + 0.5 * level)) * error
+    return value - half, value + half
+
+
+def near_log_n(value: float, n: int) -> str:
+    """What to say of an estimate that n pairs cannot certify, or nothing."""
+    if value < 0.8 * math.log(n):
+        return ""
+    return (
+        f"the estimate {value:.2f} is near log n = {math.log(n):.2f}: no distribution-free lower bound from {n} pairs can "
+        "certify more than about that"
+    )
+
+
 CORRECTIONS = ("none", "interval", "value")
 
 
@@ -50,5 +66,5 @@ def corrected(value: float, error: float, level: float, seen: float, mode: str) 
     gap = max(0.0, seen - value) if math.isfinite(seen) and mode != "none" else 0.0
     if mode == "value":
         value, error = value + 0.5 * gap, math.hypot(error, 0.25 * gap)
-    half = float(norm.ppf(0.5 + 0.5 * level)) * error
-    return value, (value - half, value + half + (0.5 * gap if mode == "interval" else 0.0))
+    low, high = normal_interval(value, error, level)
+    return value, (low, high + (0.5 * gap if mode == "interval" else 0.0))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import nn
@@ -150,7 +150,3 @@ class Options:
         """The value of an option, from the preset where it is None."""
         value = getattr(self, option, None)
         return PRESETS[self.preset][option] if value is None else value
-
-    def get_params(self) -> dict[str, Any]:
-        """The options as given."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drocl.mi import _interval
 from drocl.mi._objective import Objective
 from drocl.mi._readout import HeldOut
 from drocl.mi._types import Array
@@ -43,7 +44,7 @@ def texts(look: Look, x: Array, y: Array) -> tuple[str, ...]:
         _few_pairs(look),
         _moments(look, x, y),
         _gap(look),
-        _log_n(look),
+        _interval.near_log_n(look.value, look.n),
     ]
     return tuple(text for text in found if text)
 
@@ -113,13 +114,4 @@ def _gap(look: Look) -> str:
     return (
         f"train/test gap: {look.seen:.2f} nats on pairs the critic was fitted on, {look.value:.2f} on new ones; more pairs, a smaller "
         "critic or fewer steps would help, and the truth likely lies between"
-    )
-
-
-def _log_n(look: Look) -> str:
-    if look.value < 0.8 * math.log(look.n):
-        return ""
-    return (
-        f"the estimate {look.value:.2f} is near log n = {math.log(look.n):.2f}: no distribution-free lower bound from {look.n} pairs "
-        "can certify more than about that"
     )

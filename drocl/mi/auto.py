@@ -13,16 +13,17 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.stats import norm
 
 from drocl.mi import _interval
 from drocl.mi._auto_candidates import Candidate, Independent, choose, fits
 from drocl.mi._auto_canonical import CanonicalCopula
+from drocl.mi._held import splits
 from drocl.mi._progress import ticker
 from drocl.mi._types import Array, DensityRatio, MIEstimate
 from drocl.mi.copula import MISFIT, TIED, Elliptical, GaussianCopula, StudentCopula, misfit
 from drocl.mi.ksg import KSG
 
+Folds = list[tuple[np.ndarray, np.ndarray]]  # training and held-out indices
 CANDIDATES = ("gaussian", "student", "ksg", "canonical", "network")
 NETWORK_PAIRS = 300  # fewer pairs than this train no network
 AGREES = 0.1  # a fitted law may differ by so much, relatively, from its own held-out read-out
@@ -81,14 +82,13 @@ class Auto:
         wanted = "network" in names and n >= NETWORK_PAIRS
         networks = wanted and find_spec("torch") is not None
         order = np.random.default_rng(seed).permutation(n)
-        parts = np.array_split(order, count)
-        splits = [(np.concatenate(parts[:i] + parts[i + 1 :]), test) for i, test in enumerate(parts)]
+        folds_of = splits(order, count)
         with ticker("auto", count * (1 + 2 * self.epochs * networks), progress) as tick:
-            tried = _first(x, y, splits, seed, names, lambda: tick(1))
+            tried = _first(x, y, folds_of, seed, names, lambda: tick(1))
             history: list[dict[str, float]] = []
             if networks:
-                history = _networks(tried, x, y, splits, seed, self.epochs, device, lambda: tick(1))
-        chosen = choose(tried) if any(math.isfinite(c.score) for c in tried.values()) else _nothing(x, y, splits)
+                history = _networks(tried, x, y, folds_of, seed, self.epochs, device, lambda: tick(1))
+        chosen = choose(tried) if any(math.isfinite(c.score) for c in tried.values()) else _nothing(x, y, folds_of)
         value, (lo, hi), how, warnings = _read_out(chosen, x, y, level, seed)
         if how == "kl" and "ksg" in tried and not tried["ksg"].error:
             # in few dimensions nearest neighbours err downwards, as the dual does: the larger of the two is the better
@@ -102,7 +102,7 @@ class Auto:
         warnings += _cautions(value, chosen, n)
         if wanted and not networks:
             warnings.append("torch is not installed, so no network was tried: pip install 'drocl[train]'")
-        n_train = min(len(train) for train, _ in splits)
+        n_train = min(len(train) for train, _ in folds_of)
         return MIEstimate(
             value,
             (lo, hi),
@@ -120,14 +120,14 @@ class Auto:
 def _first(
     x: Array,
     y: Array,
-    splits: list[tuple[np.ndarray, np.ndarray]],
+    folds_of: Folds,
     seed: int,
     names: tuple[str, ...],
     tick: Callable[[], None],
 ) -> dict[str, Candidate]:
     """All candidates without a network."""
     tried: dict[str, Candidate] = {}
-    for i, (train, test) in enumerate(splits):
+    for i, (train, test) in enumerate(folds_of):
         for name, fit in fits(x, y, train, seed + i, names).items():
             one = tried.setdefault(name, Candidate(name))
             one.credit = (
@@ -139,7 +139,7 @@ def _first(
 
 
 def _networks(
-    tried: dict[str, Candidate], x: Array, y: Array, splits: list[tuple[np.ndarray, np.ndarray]], seed: int, epochs: int, device: str,
+    tried: dict[str, Candidate], x: Array, y: Array, folds_of: Folds, seed: int, epochs: int, device: str,
     tick: Callable[[], None],
 ) -> list[dict[str, float]]:  # fmt: skip
     """A network on the best base, and one on no base where bases fail: their tails can be worse than none."""
@@ -148,12 +148,12 @@ def _networks(
     bases = {n: c for n, c in tried.items() if n != "ksg" and math.isfinite(c.score)}
     best = max(bases.values(), key=lambda c: c.score) if bases else None
     canonical = tried.get("canonical")
-    directions: list[Any] = canonical.models if canonical and not canonical.error else [None] * len(splits)
+    directions: list[Any] = canonical.models if canonical and not canonical.error else [None] * len(folds_of)
     history: list[dict[str, float]] = []
 
     def train_all(name: str, models: list[Any]) -> None:
         one = tried.setdefault(name, Candidate(name))
-        for i, (train, test) in enumerate(splits):
+        for i, (train, test) in enumerate(folds_of):
 
             def fit(i: int = i, train: np.ndarray = train) -> DensityRatio:
                 made = Corrected.fit(
@@ -177,7 +177,7 @@ def _networks(
         train_all("network", best.models)
     network = tried.get("network")
     if best is None or network is None or network.error or _base_harms(best, network, tried.get("ksg")):
-        train_all("plain network", [Independent()] * len(splits))
+        train_all("plain network", [Independent()] * len(folds_of))
     return history
 
 
@@ -187,9 +187,9 @@ def _base_harms(base: Candidate, network: Candidate, ksg: Candidate | None) -> b
     return network.score > base.score + 0.02 or (alone and network.score < base.score - 0.02)
 
 
-def _nothing(x: Array, y: Array, splits: list[tuple[np.ndarray, np.ndarray]]) -> Candidate:
+def _nothing(x: Array, y: Array, folds_of: Folds) -> Candidate:
     one = Candidate("independent")
-    for train, test in splits:
+    for train, test in folds_of:
         one.add(Independent, x, y, train, test, look_back=True)
     return one
 
@@ -202,16 +202,13 @@ def _read_out(
         return _neighbours(x, y, level, seed)
     error = _interval.standard_error([h.value for h in chosen.held], [h.influence for h in chosen.held])
     middle = chosen.value + 0.5 * chosen.gap
-    quantile = float(norm.ppf(0.5 + 0.5 * level))
     if chosen.name in ("gaussian", "student"):
         law = (GaussianCopula if chosen.name == "gaussian" else StudentCopula).fit(x, y)
         own = law.mutual_information()
         if _fits(law, x, y) and abs(own - middle) <= max(AGREES * abs(own), 4.0 * error):
-            noise = 0.5 * law.canonical.dims[0] * law.canonical.dims[1] / len(x)
-            half = quantile * math.sqrt((float(law.log_ratio(x, y).var()) + noise) / len(x))
-            return own, (own - half, own + half), "model", []
-    half = quantile * math.hypot(error, 0.25 * chosen.gap)
-    return middle, (middle - half, middle + half + 0.5 * chosen.gap), "kl", []
+            return own, _interval.normal_interval(own, law.standard_error(x, y), level), "model", []
+    value, (low, high) = _interval.corrected(chosen.value, error, level, chosen.value + chosen.gap, "value")
+    return value, (low, high + 0.5 * chosen.gap), "kl", []
 
 
 def _fits(law: Elliptical, x: Array, y: Array) -> bool:
@@ -230,9 +227,8 @@ def _neighbours(x: Array, y: Array, level: float, seed: int) -> tuple[float, tup
     drift = value - float(
         np.mean([KSG(k=5, parts=0).estimate(x[h], y[h], level=level, seed=seed).value for h in halves])
     )
-    half = float(norm.ppf(0.5 + 0.5 * level)) * math.hypot(error, *(0.5 * (o - value) for o in others))
-    interval = (value - half + 2.0 * min(drift, 0.0), value + half + 2.0 * max(drift, 0.0))
-    return value, interval, "ksg", list(found.warnings)
+    low, high = _interval.normal_interval(value, math.hypot(error, *(0.5 * (o - value) for o in others)), level)
+    return value, (low + 2.0 * min(drift, 0.0), high + 2.0 * max(drift, 0.0)), "ksg", list(found.warnings)
 
 
 def _told(chosen: Candidate) -> dict[str, Any]:
@@ -254,11 +250,8 @@ def _cautions(value: float, chosen: Candidate, n: int) -> list[str]:
     products = sum(h.crossed.size for h in chosen.held) / len(chosen.held)
     if chosen.name == "independent":
         found.append("no candidate could be fitted to so few pairs of so many coordinates: the estimate 0 says nothing")
-    if value > 0.8 * math.log(n):
-        found.append(
-            f"the estimate {value:.2f} is near log n = {math.log(n):.2f}: no distribution-free lower bound from {n} pairs can "
-            "certify more than about that; the figure rests on the fitted law alone"
-        )
+    if text := _interval.near_log_n(value, n):
+        found.append(f"{text}; the figure rests on the fitted law alone")
     if chosen.name != "independent" and chosen.effective < FEW:
         found.append(
             f"held-out products check little: about {chosen.effective:.0f} of {products:.0f} carry the mean of the ratio; the "

@@ -18,6 +18,7 @@ from scipy import stats
 from drocl.mi import _interval
 from drocl.mi._classical import finish
 from drocl.mi._elliptical import Elliptical, GaussianCopula, StudentCopula
+from drocl.mi._held import Held, splits
 from drocl.mi._types import Array, MIEstimate
 
 __all__ = ["Copula", "Elliptical", "GaussianCopula", "StudentCopula", "misfit"]
@@ -78,11 +79,7 @@ class Copula:
             "model": law.mutual_information(), "uncorrected": law.mutual_information(correct=False),
         }  # fmt: skip
         if self.readout == "model":
-            value, n_train = law.mutual_information(), len(x)
-            noise = (
-                0.5 * law.canonical.dims[0] * law.canonical.dims[1] / len(x)
-            )  # second order: all there is without dependence
-            error = math.sqrt((float(law.log_ratio(x, y).var()) + noise) / len(x))
+            value, error, n_train = law.mutual_information(), law.standard_error(x, y), len(x)
         else:
             value, error, log_ratios, n_train = self._held_out(x, y, order, family, folds or 5)
             details["log_ratios"] = log_ratios
@@ -105,24 +102,20 @@ class Copula:
         self, x: Array, y: Array, order: np.ndarray, family: str, folds: int
     ) -> tuple[float, float, Array, int]:
         """Value, standard error, cross-fitted log-ratio of every pair, size of the smallest training part."""
-        parts = np.array_split(order, folds)
-        ratios, values, influence = np.empty(len(x)), [], []
-        for i, test in enumerate(parts):
-            train = np.concatenate(parts[:i] + parts[i + 1 :])
+        ratios, values, influence, sizes = np.empty(len(x)), [], [], []
+        for train, test in splits(order, folds):
             law = FAMILIES[family](x[train], y[train])
-            ratios[test] = law.log_ratio(x[test], y[test])
-            value, own = float(ratios[test].mean()), ratios[test] - ratios[test].mean()
             if self.readout == "kl":
-                shifts = np.arange(1, min(SHIFTS, len(test) - 1) + 1)
-                products = np.exp(np.stack([law.log_ratio(x[test], y[np.roll(test, s)]) for s in shifts]))
-                mean = products.mean()
-                by_y = np.stack([np.roll(row, -s) for s, row in zip(shifts, products, strict=True)]).mean(0)
-                value, own = value - math.log(mean), own - (products.mean(0) + by_y) / mean + 2.0
+                held = Held.of(law, x[test], y[test], len(test) - np.arange(1, min(SHIFTS, len(test) - 1) + 1))
+                ratios[test], value, own = held.pairs, held.value, held.influence
+            else:
+                ratios[test] = law.log_ratio(x[test], y[test])
+                value, own = float(ratios[test].mean()), ratios[test] - ratios[test].mean()
             values.append(value)
             influence.append(own)
+            sizes.append(len(test))
         error = _interval.standard_error(values, influence)
-        weight = [len(part) / len(x) for part in parts]
-        return float(np.dot(weight, values)), error, ratios, len(x) - max(map(len, parts))
+        return float(np.average(values, weights=sizes)), error, ratios, len(x) - max(sizes)
 
 
 def misfit(law: Elliptical, x: Array, y: Array) -> float:

@@ -86,7 +86,9 @@ class Preprocessor:
             length = _log_norm((x - center) / scale)
             norm = (float(length.mean()), float(length.std()) or 1.0)
         ranks = Ranks.fit(x) if mode in ("ranks", "copula", "rich") else None
-        return cls(mode, x.shape[1], center, scale, ranks, norm, _categories(x) if indicators else ())
+        return cls(
+            mode, x.shape[1], center, scale, ranks, norm, categories(x) if indicators and x.shape[1] <= 4 else ()
+        )
 
     def __call__(self, x: Array) -> Array:
         """New coordinates of x (m, d): (m, d') with d' >= d."""
@@ -111,9 +113,8 @@ def _log_norm(unit: Array) -> Array:
     return np.asarray(np.log(np.sqrt((unit**2).mean(1)) + 1e-6))
 
 
-def _categories(x: Array) -> tuple[tuple[int, Array], ...]:
-    if x.shape[1] > 4:
-        return ()
+def categories(x: Array) -> tuple[tuple[int, Array], ...]:
+    """Columns of x (n, d) with 3 to 32 distinct values, each ten times or more on average, and those values."""
     found = [(i, np.unique(column)) for i, column in enumerate(x.T)]
     return tuple((i, v) for i, v in found if FEW[0] <= v.size <= FEW[1] and v.size * 10 <= x.shape[0])
 

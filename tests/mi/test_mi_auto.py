@@ -9,7 +9,7 @@ from drocl import mi
 from drocl.mi import tasks
 from drocl.mi._auto_candidates import Candidate, Independent, choose
 from drocl.mi._auto_canonical import CanonicalCopula
-from drocl.mi._auto_score import Held, bound
+from drocl.mi._held import Held, bound
 from drocl.mi.auto import Auto
 from drocl.mi.copula import GaussianCopula
 

@@ -1,4 +1,4 @@
-r"""Held-out worth of a density ratio: the tight KL dual, $E_P\log r - \log E_Q r$, a lower bound in expectation for any r."""
+r"""Folds, and the held-out worth of a density ratio: the tight KL dual, $E_P\log r - \log E_Q r$, a lower bound in expectation."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,16 @@ from scipy.special import logsumexp
 from drocl.mi._types import Array, DensityRatio
 
 SHIFTS = 16  # products a held-out pair takes part in
+
+
+def splits(order: np.ndarray, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training and held-out indices of `count` folds, as equal as can be.
+
+    >>> [test.tolist() for _, test in splits(np.arange(5), 2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    parts = np.array_split(order, count)
+    return [(np.concatenate(parts[:i] + parts[i + 1 :]), test) for i, test in enumerate(parts)]
 
 
 @runtime_checkable
@@ -40,9 +50,9 @@ class Held:
     shifts: np.ndarray
 
     @classmethod
-    def of(cls, ratio: DensityRatio, x: Array, y: Array, most: int = SHIFTS) -> Self:
-        """Evaluate at x (m, dx), y (m, dy), with `most` products a pair."""
-        shifts = products(len(x), most)
+    def of(cls, ratio: DensityRatio, x: Array, y: Array, shifts: np.ndarray | None = None) -> Self:
+        """Evaluate at x (m, dx), y (m, dy) and at the products of these shifts; `products` of m if None."""
+        shifts = products(len(x)) if shifts is None else shifts
         if isinstance(ratio, Sided):
             left, right = ratio.sides(x, y)
             rolled = (tuple(np.roll(part, -s, axis=0) for part in right) for s in shifts)
@@ -74,6 +84,6 @@ class Held:
 
 
 def bound(ratio: DensityRatio, x: Array, y: Array, most: int = SHIFTS) -> tuple[float, float]:
-    """Bound and its standard error on held-out pairs x (m, dx), y (m, dy)."""
-    held = Held.of(ratio, x, y, most)
+    """Bound and its standard error on held-out pairs x (m, dx), y (m, dy), with `most` products a pair."""
+    held = Held.of(ratio, x, y, products(len(x), most))
     return held.value, float(held.influence.std() / math.sqrt(len(x)))
