@@ -8,11 +8,9 @@ means equal, g is the log-ratio. Pairs weigh with $r^{-1/2}$ under P and $r^{1/2
 do, and neither has the variance of $e^g$.
 """
 
-import math
-
 from torch import Tensor
 
-from drocl.mi._objective import Objective, Pairs, log_mean_exp, split
+from drocl.mi._objective import Objective, Pairs, blended, log_mean_exp, split
 
 
 class FreeScale(Objective):
@@ -47,10 +45,7 @@ class Bridge:
         new = (float(log_mean_exp(-0.5 * positives, 0)), float(log_mean_exp(0.5 * negatives.flatten(), 0)))
         self.count += 1
         weight = max(1.0 / self.count, 1.0 / self.horizon)
-        for i, value in enumerate(new):
-            old = self.logs[i] if self.count > 1 else value
-            top = max(old, value)
-            self.logs[i] = top + math.log((1.0 - weight) * math.exp(old - top) + weight * math.exp(value - top))
+        self.logs = [blended(old, value, weight) for old, value in zip(self.logs, new, strict=True)]
 
     def value(self, scores: Tensor, readout: str = "plugin") -> float:
         """Read-out of a batch (B, B), nats; `watch` it first."""

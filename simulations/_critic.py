@@ -1,5 +1,7 @@
 """The separable critic of the staircase with its gradient by hand: the same numbers as autograd in half the time."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ class Flat:
         self.shapes = [shape for pair in shapes for shape in pair]
 
     def _views(self, vector: Tensor) -> tuple[list[tuple[Tensor, Tensor]], ...]:
-        parts = vector.split([Tensor.numel(torch.empty(shape, device="meta")) for shape in self.shapes])
+        parts = vector.split([math.prod(shape) for shape in self.shapes])
         shaped = [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
         layers = list(zip(shaped[::2], shaped[1::2], strict=True))
         return layers[: len(layers) // 2], layers[len(layers) // 2 :]

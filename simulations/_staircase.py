@@ -1,7 +1,7 @@
 """The staircase: one critic trained on fresh batches while the information of the pairs rises step by step, and its read-outs."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -41,6 +41,16 @@ class Setting:
     hidden: tuple[int, ...] = (256, 256, 256)
     embed: int = 32
     learning_rate: float = 5e-4
+
+
+def plain(config: Setting) -> dict[str, Any]:
+    """The fields of `Setting` in a configuration, as an argument of a part; `sizes` is the way back."""
+    return {field.name: getattr(config, field.name) for field in fields(Setting)}
+
+
+def sizes(setting: dict[str, Any]) -> Setting:
+    """`Setting` of a part's argument, in which tuples may have become lists."""
+    return Setting(**{name: tuple(value) if isinstance(value, list) else value for name, value in setting.items()})
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,15 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return columns
 
 
+def by_row(table: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """The rows of a table: the way back.
+
+    >>> by_row({"n": [1, 2], "gap": [0.5, 0.25]})
+    [{'n': 1, 'gap': 0.5}, {'n': 2, 'gap': 0.25}]
+    """
+    return [dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True)]
+
+
 def records(**columns: Any) -> list[dict[str, Any]]:
     """Arrays of one shape, and constants, to rows: one a flat index.
 

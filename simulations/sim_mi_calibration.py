@@ -9,7 +9,7 @@ from drocl import parts
 from drocl.mi import tasks
 
 from ._estimates import HARD, covered, estimate
-from ._tables import table
+from ._tables import by_row, table
 
 COST = "hours"
 TARGETS = {"gaussian": (0.85, 0.97), "hard": (0.60, 1.0)}  # share that must be covered at 90 %, from, to
@@ -68,8 +68,6 @@ def run(config: Config) -> dict[str, Any]:
         for seed in range(config.seeds)
     ]
     rows = [{**row, "half": half(row["task"])} for row in parts.gather(part, items)]
-    for row, item in zip(rows, items, strict=True):
-        row["estimator"] = item[3]
     by_task = [
         _task([r for r in rows if r["task"] == task and r["estimator"] == name])
         for name in config.estimators
@@ -112,5 +110,4 @@ def _share(rows: list[dict[str, Any]], level: float) -> dict[str, Any]:
 
 def report(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The coverage table."""
-    shown = result["coverage"]
-    return [dict(zip(shown, cells, strict=True)) for cells in zip(*shown.values(), strict=True)]
+    return by_row(result["coverage"])

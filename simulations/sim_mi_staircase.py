@@ -1,6 +1,6 @@
 """The staircase of mutual information: all estimators, and one configuration of the library, on 2 to 10 nats at a batch of 64."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,12 @@ PROFILES = {
 
 def part(setting: dict[str, Any], training: str, shape: str, seed: int) -> dict[str, list[Any]]:
     """One critic through all levels: see `_staircase.climb`."""
-    sizes = Setting(**{k: tuple(v) if isinstance(v, list) else v for k, v in setting.items()})
-    return _staircase.climb(sizes, _staircase.TRAININGS[training], shape == "cubic", seed)
+    return _staircase.climb(_staircase.sizes(setting), _staircase.TRAININGS[training], shape == "cubic", seed)
 
 
 def items(config: Config) -> list[tuple[dict[str, Any], str, str, int]]:
     """The independent parts, the recommended configuration first."""
-    setting = {field.name: asdict(config)[field.name] for field in fields(Setting)}
+    setting = _staircase.plain(config)
     favoured = [name for name in config.trainings if name == "drocl"]
     others = [name for name in config.trainings if name != "drocl"]
     return [

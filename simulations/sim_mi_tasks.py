@@ -7,7 +7,7 @@ from drocl import parts
 from drocl.mi import tasks
 
 from ._estimates import HARD, errors, estimate
-from ._tables import table
+from ._tables import by_row, table
 
 COST = "minutes"
 #: name in the table -> estimator, options
@@ -124,5 +124,4 @@ def reached(scores: list[dict[str, Any]], estimator: str, seeds: int = 1) -> lis
 
 def report(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows to print: the targets where they can be judged, else the scores."""
-    shown = result["targets"] if result["targets"]["metric"] else result["scores"]
-    return [dict(zip(shown, cells, strict=True)) for cells in zip(*shown.values(), strict=True)]
+    return by_row(result["targets"] if result["targets"]["metric"] else result["scores"])

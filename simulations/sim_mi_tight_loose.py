@@ -1,7 +1,7 @@
 """Tight against loose phi-duals: the same phi, seeds and read-out, paired; and the duals against closed forms."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from drocl.mi import tasks
 from . import _staircase
 from ._estimates import estimate
 from ._staircase import Setting, dual
-from ._tables import table
+from ._tables import by_row, table
 
 COST = "minutes"
 FORMS = (("tight", True), ("loose", False))
@@ -74,8 +74,7 @@ PROFILES = {
 
 def climb(setting: dict[str, Any], divergence: str, tight: bool, parametrise: str, seed: int) -> dict[str, list[Any]]:
     """One critic through all levels: see `_staircase.climb`."""
-    sizes = Setting(**{k: tuple(v) if isinstance(v, list) else v for k, v in setting.items()})
-    return _staircase.climb(sizes, dual(divergence, tight, parametrise), False, seed)
+    return _staircase.climb(_staircase.sizes(setting), dual(divergence, tight, parametrise), False, seed)
 
 
 def sample(task: str, n: int, steps: int, divergence: str, tight: bool, seed: int) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def run(config: Config) -> dict[str, Any]:
         levels, tight, loose: mean sums, ratio) and `closed_forms` (information, truth, value: mean over seeds, error: relative, worst,
         seeds, sd, finite_variance).
     """
-    setting = {field.name: asdict(config)[field.name] for field in fields(Setting)}
+    setting = _staircase.plain(config)
     kinds = [(d, p) for p in config.parametrise for d in config.divergences if p == "log_ratio" or d in ("kl", "chi2")]
     items = [(setting, d, tight, p, seed) for seed in config.seeds for d, p in kinds for tight in (True, False)]
     runs = dict(zip([item[1:] for item in items], parts.gather(climb, items), strict=True))
@@ -198,5 +197,4 @@ def _form(name: str, config: Config, rows: list[dict[str, Any]]) -> dict[str, An
 
 def report(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The sign tests; the closed forms are printed after them."""
-    shown = result["signs"]
-    return [dict(zip(shown, cells, strict=True)) for cells in zip(*shown.values(), strict=True)]
+    return by_row(result["signs"])

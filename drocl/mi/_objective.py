@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -174,6 +175,15 @@ class Objective:
         if readout not in self.readouts:
             known = ", ".join(self.readouts)
             raise ValueError(f"readout={readout!r} is not one of {self.name}'s: {known}")
+
+
+def blended(old: float, new: float, weight: float) -> float:
+    """log((1 - weight) e^old + weight e^new), weight in (0, 1]: a running mean of exponentials.
+
+    >>> round(blended(0.0, math.log(3.0), 0.5), 12) == round(math.log(2.0), 12)
+    True
+    """
+    return float(np.logaddexp(old + math.log1p(-weight), new + math.log(weight))) if weight < 1.0 else new
 
 
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:

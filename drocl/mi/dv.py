@@ -7,7 +7,16 @@ from typing import ClassVar
 from torch import Tensor
 
 from drocl.mi._crossfit import Neural
-from drocl.mi._objective import Constants, Functional, Objective, Pairs, donsker_varadhan, log_mean_exp, split
+from drocl.mi._objective import (
+    Constants,
+    Functional,
+    Objective,
+    Pairs,
+    blended,
+    donsker_varadhan,
+    log_mean_exp,
+    split,
+)  # fmt: skip
 
 
 class DVObjective(Objective):
@@ -50,11 +59,7 @@ class MINEObjective(DVObjective):
         if not log_mean.requires_grad:  # looked at, not trained on: the running mean stays
             return positives.mean() - log_mean
         new = float(log_mean.detach())
-        if self.level is None:
-            self.level = new
-        else:
-            a, b = math.log1p(-self.rate) + self.level if self.rate < 1.0 else -math.inf, math.log(self.rate) + new
-            self.level = max(a, b) + math.log1p(math.exp(-abs(a - b)))
+        self.level = new if self.level is None else blended(self.level, new, self.rate)
         weight = math.exp(new - self.level)  # at most 1 / rate
         # the value of Donsker-Varadhan, the gradient of the running mean
         return positives.mean() - log_mean.detach() - weight * (log_mean - log_mean.detach())
