@@ -26,7 +26,7 @@ def plain_mean(law: CriticLaw) -> float:
 
 
 def attack_dv(seed: int, budget: int, normalizer: Loss = log_mean_exp) -> Evidence:
-    """The largest share of I that a search finds the bound to reach beyond or below."""
+    """The case of least slack under I that a search over laws and critics finds."""
     law, _ = search(lambda law, n: law.truth - law.mean() + normalizer(law), seed, budget)
     return at_most(law.mean() - normalizer(law), law.truth, atol=1e-12)
 

@@ -215,7 +215,7 @@ def bilinear_gaussian(correlation: Real, pairs: int, slope: Real, *, anchors: in
         raise ValueError(f"slope={slope!r} must be finite and not 0")
     s, weights = chi_square(pairs, anchors)
     sd = abs(slope) * np.sqrt(s)
-    centre, narrow = slope * rho * s, sd * math.sqrt(1.0 - rho**2)
+    centre, narrow = slope * float(correlation) * s, sd * math.sqrt(1.0 - rho**2)
     reach = math.sqrt(2.0 * _TAIL)
     low, high = np.minimum(-reach * sd, centre - reach * narrow), np.maximum(reach * sd, centre + reach * narrow)
     nodes = math.ceil(float(((high - low) / np.minimum(step, 0.7 * narrow)).max())) + 1

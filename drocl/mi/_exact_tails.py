@@ -31,7 +31,7 @@ def log_ratio_tails(correlation: Real, pairs: Whole, level: Real) -> tuple[float
     >>> [round(p, 6) for p in log_ratio_tails(0.5, 1, 0.0)]
     [0.717986, 0.533377]
     """
-    rho, _ = _correlations(correlation, int(pairs), None)
+    rho, _ = _correlations(correlation, pairs, None)
     above = 2.0 * (float(level) + 0.5 * pairs * math.log1p(-(rho**2)))
     return _above(above, rho, rho, int(pairs)), _above(above, rho / (1.0 + rho), rho / (1.0 - rho), int(pairs))
 

@@ -33,7 +33,7 @@ def nwj_variance(law: CriticLaw, n_positive: Whole, n_independent: Whole) -> flo
         n_independent: m >= 1.
 
     Returns:
-        The variance. At the optimal critic the second term is $\chi^2/m \\ge (e^{I}-1)/m$ (song2020, Theorem 2).
+        The variance. At the optimal critic the second term is $\chi^2/m \ge (e^{I}-1)/m$ (song2020, Theorem 2).
     """
     return _positive_variance(law) / _whole(n_positive) + _ratio_variance(law, 0.0) / _whole(n_independent)
 

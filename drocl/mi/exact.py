@@ -169,12 +169,7 @@ def smile(law: CriticLaw, clip: Real, n_independent: Whole | None = None) -> flo
     # all independent pairs as the negatives of one anchor
     base = (law.weights[:, None] * law.base).reshape(1, -1)
     pooled = CriticLaw(np.ones(1), values.reshape(1, -1), base, base, law.truth)
-    lost = (
-        float(decoupled(pooled, n_independent)) - pooled.mean()
-        if np.isfinite(values[law.base > 0.0]).all()
-        else math.inf
-    )
-    return law.mean() + lost
+    return law.mean() + float(decoupled(pooled, n_independent)) - pooled.mean()
 
 
 def nwj(law: CriticLaw) -> float:

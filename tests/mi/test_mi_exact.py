@@ -177,6 +177,7 @@ def test_bilinear_critic_has_its_closed_forms() -> None:
     law = exact.bilinear_gaussian(0.6, 4, 0.5)
     assert law.mean() == pytest.approx(0.5 * 0.6 * 4, abs=1e-12)
     assert law.log_normalizer() == pytest.approx(-2.0 * math.log1p(-0.25), abs=1e-9)
+    assert exact.bilinear_gaussian(-0.6, 4, 0.5).mean() == pytest.approx(-0.5 * 0.6 * 4, abs=1e-12)
 
 
 def test_log_ratio_tails_are_those_of_samples() -> None:
@@ -250,6 +251,8 @@ def test_bias_parts_add_up_and_say_what_was_sampled() -> None:
         (lambda: exact.decoupled(exact.finite(JOINT), 0), "n="),
         (lambda: exact.smile(exact.finite(JOINT), 0.0), "clip"),
         (lambda: exact.gaussian_smile(0.5, 1, -1.0), "clip"),
+        (lambda: exact.log_ratio_tails(0.5, 2.5, 0.0), "pairs"),  # type: ignore[arg-type]
+        (lambda: exact.dv(exact.finite(np.eye(3) / 3.0), 1.5), "n="),  # type: ignore[arg-type]
         (lambda: exact.phi_dual(exact.finite(JOINT), divergences.get("renyi", order=2.0)), "divergence"),
         (lambda: exact.dv_batch(JOINT, 1), "batch"),
         (lambda: exact.dv_batch(np.full((40, 2), 1.0 / 80.0), 64), "batch"),

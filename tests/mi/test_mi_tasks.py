@@ -248,6 +248,7 @@ class TestInformation:
         task = tasks.get("spiral-normal_cdf-multinormal-sparse-25-25-2-2.0")
         assert task.information("chi2") == pytest.approx(math.expm1(2.0 * task.mutual_information))
         assert task.information("kl") == task.mutual_information
+        assert task.mutual_information == pytest.approx(-math.log1p(-(0.8**2)))  # two pairs of correlation 0.8
         assert task.information("renyi", order=0.5) > 0.0
         assert task.information("cressie_read", k=3.0) == math.inf
         assert task.information(divergence("hellinger")) == task.information("hellinger")
