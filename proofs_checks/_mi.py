@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drocl import latent
 from drocl.claims import minimise_slack
 from drocl.mi import exact
 from drocl.mi.exact import CriticLaw
@@ -36,8 +37,6 @@ def joint(law: str, seed: int) -> Floats:
     if law == "classes":
         return np.eye(8) / 8.0
     if law == "latent":
-        from drocl import latent
-
         model = latent.build("noisy-views", n_classes=3, points=3, dimension=3, seed=seed, rate=0.2)
         return exact.joint_of(model)
     raise ValueError(f"law={law!r} must be one of {', '.join(LAWS)}")
@@ -95,23 +94,18 @@ def search(
 
 @dataclass(frozen=True)
 class Dual:
-    """A critic of a phi-dual on a finite pair of laws: f and Q flattened, and both forms in plain scipy."""
+    """A critic of a phi-dual on a finite pair of laws: f and Q flattened."""
 
     f: Floats
     base: Floats
-    mean: float
     label: str
 
     @classmethod
     def of(cls, law: CriticLaw, f: Floats, label: str) -> "Dual":
         """From a law of pairs and a critic (k, m)."""
-        keep = (law.weights[:, None] * law.base).ravel() > 0.0
-        base = (law.weights[:, None] * law.base).ravel()[keep]
-        return cls(np.asarray(f, dtype=np.float64).ravel()[keep], base, law.with_scores(f).mean(), label)
-
-    def lost(self, shift: float) -> float:
-        """lambda + E_Q phi*(f - lambda)."""
-        return shift + float(self.base @ np.asarray(named(self.label).conjugate(self.f - shift)))
+        base = law.product.ravel()
+        keep = base > 0.0
+        return cls(np.asarray(f, dtype=np.float64).ravel()[keep], base[keep], label)
 
     @property
     def normalizer(self) -> float:
@@ -129,14 +123,6 @@ class Dual:
         if high - low < 1e-15 or surplus(low) <= 0.0:
             return low
         return float(brentq(surplus, low, high + 1e-9, xtol=1e-15, rtol=1e-15))
-
-    def tight(self) -> float:
-        """E_P f - min_lambda."""
-        return self.mean - self.lost(self.normalizer)
-
-    def loose(self) -> float:
-        """E_P f - E_Q phi*(f)."""
-        return self.mean - self.lost(0.0)
 
 
 def within_domain(f: Floats, label: str) -> Floats:

@@ -8,7 +8,7 @@ from drocl.claims import Evidence, agree, at_most, claim, slope
 from drocl.mi import exact
 from drocl.mi.exact import CriticLaw
 
-from ._mi import Floats, critic, joint, law_of, uneven
+from ._mi import Floats, joint, law_of, uneven
 from .check_frullani import outcomes
 
 Constant = Callable[[Floats], float]
@@ -62,7 +62,7 @@ def infonce_ceiling_identity(
 
 def half_chi2(p: Floats) -> float:
     """chi2(P_XY || P_X P_Y) / 2."""
-    return 0.5 * float((exact.singular_values(p)[1:] ** 2).sum())
+    return exact.half_chi2(exact.finite(p))
 
 
 def information(p: Floats) -> float:
@@ -118,8 +118,7 @@ def decoupled_bias_rate(decades: int, law: str, seed: int, constant: Constant = 
 
 def with_transposes(p: Floats) -> float:
     """(sum sigma^2 + sum sigma^4 - 2) / 2: pair (i, j) is correlated with (j, i)."""
-    squares = exact.singular_values(p)[1:] ** 2
-    return 0.5 * float((squares + squares**2).sum())
+    return exact.normaliser_variance(p, 2)
 
 
 @claim(
@@ -141,11 +140,11 @@ def with_transposes(p: Floats) -> float:
 )
 def dv_batch_bias_rate(largest: int, law: str, seed: int, constant: Constant = with_transposes) -> Evidence:
     p = uneven(2, seed) if law == "uneven" else np.array([[0.5 - 0.1 * (seed + 1), 0.1], [0.1, 0.3 + 0.1 * seed]])
+    p = p / p.sum()
     sizes = np.array([largest // 8, largest // 4, largest // 2, largest])
-    truth = exact.finite(p / p.sum()).truth
-    bias = np.array([exact.dv_batch(p / p.sum(), int(size)) - truth for size in sizes])
+    bias = np.array([exact.dv_batch(p, int(size)) - exact.finite(p).truth for size in sizes])
     scaled = sizes * (sizes - 1.0) * bias
-    return slope(sizes, np.abs(scaled / constant(p / p.sum()) - 1.0), expected=-1.0, within=0.15)
+    return slope(sizes, np.abs(scaled / constant(p) - 1.0), expected=-1.0, within=0.15)
 
 
 def best(kind: str) -> str:
@@ -201,6 +200,5 @@ def more_negatives_tighten_every_critic(
     figure="mi-ceilings",
 )
 def more_negatives_tighten_the_optimum(n_negatives: int, law: str, seed: int, kind: str = "optimal") -> Evidence:
-    p = joint(law, seed)
-    fewer, more = np.asarray(exact.info_nce(exact.finite(p, critic(kind, p, seed)), (n_negatives, n_negatives + 1)))
+    fewer, more = np.asarray(exact.info_nce(law_of(law, kind, seed), (n_negatives, n_negatives + 1)))
     return at_most(fewer, more, atol=1e-12)

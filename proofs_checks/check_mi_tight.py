@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from drocl import dro
 from drocl.claims import Evidence, agree, at_least, at_most, claim
 from drocl.divergences import Divergence
 from drocl.mi import exact
@@ -127,27 +128,22 @@ def attack_penalised(seed: int, budget: int, multiplier: float = 1.0) -> Evidenc
     phi = named("hellinger")
 
     def slack(law: CriticLaw, n: int) -> float:
-        return information(law.weights[:, None] * law.positive, "hellinger") - penalised(law, phi, 0.0, multiplier)
+        return information(law.joint, "hellinger") - penalised(law, phi, 0.0, multiplier)
 
     law, _ = search(slack, seed, budget, reach=3.0)
-    return at_most(penalised(law, phi, 0.0, multiplier), information(law.weights[:, None] * law.positive, "hellinger"),
+    return at_most(penalised(law, phi, 0.0, multiplier), information(law.joint, "hellinger"),
                    atol=1e-10)  # fmt: skip
 
 
 def constrained(law: CriticLaw, phi: Divergence, radius: float, multiplier: float = 1.0) -> float:
     """E_P f - max over the ball of Def 3.1: what Theorem 4.2 says, literally."""
-    from drocl import dro
-
-    base = (law.weights[:, None] * law.base).ravel()
-    return law.mean() - float(dro.worst_case(law.scores.ravel(), radius=radius, divergence=phi, base=base).value)
+    found = dro.worst_case(law.scores.ravel(), radius=radius, divergence=phi, base=law.product.ravel())
+    return law.mean() - float(found.value)
 
 
 def penalised(law: CriticLaw, phi: Divergence, radius: float, multiplier: float = 1.0) -> float:
     """E_P f - max_Q' {E_Q' f - multiplier D_phi(Q' || Q)}."""
-    from drocl import dro
-
-    base = (law.weights[:, None] * law.base).ravel()
-    found = dro.worst_case(law.scores.ravel(), temperature=multiplier, divergence=phi, base=base)
+    found = dro.worst_case(law.scores.ravel(), temperature=multiplier, divergence=phi, base=law.product.ravel())
     return law.mean() - float(found.value)
 
 

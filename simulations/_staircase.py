@@ -122,14 +122,11 @@ TRAININGS: dict[str, Training] = {
 }
 
 
-def correlation(information: float, dimension: int) -> float:
-    """rho of `dimension` equal pairs with that information, nats."""
-    return gaussian.correlation_of(information, dimension)
-
-
 def floor(setting: Setting) -> float:
     """Sum over the levels of Var(log r) / B: the mean squared error of the mean exact log-ratio of a batch."""
-    return sum(setting.dimension * correlation(mi, setting.dimension) ** 2 / setting.batch for mi in setting.levels)
+    return sum(
+        setting.dimension * gaussian.correlation_of(mi, setting.dimension) ** 2 / setting.batch for mi in setting.levels
+    )
 
 
 def climb(setting: Setting, training: Training, cubic: bool, seed: int) -> dict[str, list[Any]]:
@@ -200,7 +197,7 @@ class _Climb:
         return seen
 
     def _batch(self, level: float) -> tuple[Tensor, Tensor]:
-        size, rho = (self.setting.batch, self.setting.dimension), correlation(level, self.setting.dimension)
+        size, rho = (self.setting.batch, self.setting.dimension), gaussian.correlation_of(level, self.setting.dimension)
         x = torch.randn(size, generator=self.pairs)
         y = rho * x + math.sqrt(1.0 - rho**2) * torch.randn(size, generator=self.pairs)
         y = y**3 if self.cubic else y

@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from drocl import divergences
 from drocl.mi import exact
+from drocl.mi.gaussian import correlation_of
 
 from ._tables import records, table
 
@@ -53,11 +54,6 @@ PROFILES = {
 }
 
 
-def correlation(information: float, pairs: int) -> float:
-    """rho of d equal pairs with that information."""
-    return math.sqrt(-math.expm1(-2.0 * information / pairs))
-
-
 def run(config: Config) -> dict[str, Any]:
     """All of it.
 
@@ -85,7 +81,7 @@ def ceilings(config: Config) -> list[dict[str, Any]]:
     """Expectations at the optimal critic on one batch, exact."""
     rows = []
     for mi in config.informations:
-        rho = correlation(mi, config.dimension)
+        rho = correlation_of(mi, config.dimension)
         law = exact.gaussian(rho, config.dimension, anchors=12)  # 24 change no digit of these
         found = {
             "infonce": exact.info_nce(law, config.batch - 1),
@@ -116,7 +112,7 @@ def sampled(config: Config, mi: float) -> list[dict[str, Any]]:
 
 def pairs_of(config: Config, mi: float, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Batches of Gaussian pairs, (count, B, d) each."""
-    rho = correlation(mi, config.dimension)
+    rho = correlation_of(mi, config.dimension)
     x, noise = rng.standard_normal((2, count, config.batch, config.dimension))
     return x, rho * x + math.sqrt(1.0 - rho**2) * noise
 
@@ -124,7 +120,7 @@ def pairs_of(config: Config, mi: float, count: int, rng: np.random.Generator) ->
 def batch_values(config: Config, mi: float, count: int, rng: np.random.Generator) -> dict[str, Array]:
     """Values of the estimators on batches, (count,), at the optimal critic."""
     x, y = pairs_of(config, mi, count, rng)
-    rho = correlation(mi, config.dimension)
+    rho = correlation_of(mi, config.dimension)
     squares = (x**2).sum(axis=2)[:, :, None] + (y**2).sum(axis=2)[:, None, :]
     scores = (rho * (x @ y.swapaxes(1, 2)) - 0.5 * rho**2 * squares) / (1.0 - rho**2) + mi
     positive = np.einsum("bii->bi", scores)
@@ -144,7 +140,7 @@ def deviations(config: Config) -> list[dict[str, Any]]:
     """Standard deviation of NWJ on a batch at the optimal critic, exact: Var_P(g*) / B and that of the normaliser."""
     rows = []
     for mi in np.linspace(config.informations[0], config.informations[-1], 61).tolist():
-        square = correlation(mi, config.dimension) ** 2
+        square = correlation_of(mi, config.dimension) ** 2
         ratios = math.expm1(2.0 * mi) + math.expm1(-config.dimension * math.log1p(-(square**2)))
         normaliser = ratios / (config.batch * (config.batch - 1.0))
         variance = config.dimension * square / config.batch + normaliser
@@ -156,7 +152,7 @@ def orders(config: Config) -> list[dict[str, Any]]:
     """Bias against the number of negatives at the optimal critic."""
     rows = []
     for mi in config.stairs[:2]:
-        law = exact.gaussian(correlation(mi, config.dimension), config.dimension)
+        law = exact.gaussian(correlation_of(mi, config.dimension), config.dimension)
         n = np.array(config.negatives)
         constant = 0.5 * math.expm1(2.0 * mi)
         for name, estimate, count in (("infonce", exact.info_nce, n + 1), ("decoupled", exact.decoupled, n)):
@@ -167,7 +163,7 @@ def orders(config: Config) -> list[dict[str, Any]]:
 
 def parts(config: Config, mi: float) -> list[dict[str, Any]]:
     """The bias of InfoNCE and of Donsker-Varadhan with a bilinear critic theta x.y, in parts."""
-    rho, n = correlation(mi, config.dimension), config.batch - 1
+    rho, n = correlation_of(mi, config.dimension), config.batch - 1
     best = exact.gaussian(rho, config.dimension)
 
     def contrast(slope: float) -> float:

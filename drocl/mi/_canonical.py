@@ -83,11 +83,6 @@ class Canonical:
         return (a**2).sum(1), (b**2).sum(1), extra
 
 
-def information(rho: Array) -> float:
-    """-1/2 sum log(1 - rho^2), nats."""
-    return float(-0.5 * np.log1p(-(rho**2)).sum())
-
-
 def _whiten(x: Array, total: float) -> tuple[Array, Array]:
     """Orthonormal columns q (n, r) and the map w (d, r) with x w = sqrt(total) q; copies of columns are dropped."""
     q, upper = np.linalg.qr(x)

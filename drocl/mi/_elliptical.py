@@ -7,9 +7,10 @@ from typing import Self
 import numpy as np
 
 from drocl.mi import _student
-from drocl.mi._canonical import Canonical, gaussian_bias, information, shrunk
+from drocl.mi._canonical import Canonical, gaussian_bias, shrunk
 from drocl.mi._margins import Margins
 from drocl.mi._types import Array
+from drocl.mi.gaussian import mutual_information
 
 SEARCH = 1_000_000  # numbers that the search for the degrees of freedom looks at, at most
 
@@ -63,10 +64,10 @@ class Elliptical:
         """`log_ratio` at the scores x (m, dx), y (m, dy) of points: (m,)."""
         form_x, form_y, extra = self.canonical.forms(x, y, self.rho)
         (dx, dy), nu = self.canonical.dims, self.nu
-        constant = sum(s * _student.log_constant(nu, d) for s, d in ((1, dx + dy), (-1, dx), (-1, dy)))
+        constant = _student.log_ratio_constant(nu, dx, dy)
         joint = _student.log_shape(nu, dx + dy, form_x + form_y + extra)
         single = _student.log_shape(nu, dx, form_x) + _student.log_shape(nu, dy, form_y)
-        return np.asarray(constant + information(self.rho) + joint - single)
+        return np.asarray(constant + mutual_information(self.rho) + joint - single)
 
     def log_density(self, x: Array, y: Array) -> Array:
         """Log of the copula's density at new points, all coordinates together: (m,), for the comparison of families."""
@@ -77,7 +78,7 @@ class Elliptical:
         scale = sum(
             float(np.log(np.linalg.svd(one, compute_uv=False)).sum()) for one in maps
         )  # of 1/sqrt(det) of the blocks
-        constant = _student.log_constant(nu, d) + scale + information(self.rho)
+        constant = _student.log_constant(nu, d) + scale + mutual_information(self.rho)
         joint = constant + _student.log_shape(nu, d, form_x + form_y + extra)
         single = sum(
             _student.log_constant(nu, 1) * z.shape[1] + _student.log_shape(nu, 1, z**2).sum(1) for z in (zx, zy)
@@ -98,7 +99,7 @@ class Elliptical:
                 counts as if it were smaller by $(\nu+d)/(\nu+d+2)$, the efficiency of the t scatter.
         """
         dx, dy = self.canonical.dims
-        value = information(self.canonical.rho) + _student.radial_information(self.nu, dx, dy)
+        value = mutual_information(self.canonical.rho) + _student.radial_information(self.nu, dx, dy)
         if not correct:
             return value
         share = 1.0 if math.isinf(self.nu) else (self.nu + dx + dy) / (self.nu + dx + dy + 2.0)

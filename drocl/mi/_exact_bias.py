@@ -17,12 +17,15 @@ class BiasPart:
     Attributes:
         value: the part.
         error: its standard error; 0 where both its ends are exact.
-        sampled: whether one of its ends was sampled.
     """
 
     value: float
     error: float = 0.0
-    sampled: bool = False
+
+    @property
+    def sampled(self) -> bool:
+        """Whether one of its ends was sampled."""
+        return self.error > 0.0
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,7 @@ def bias_parts(
     given = (population, batch, family, achieved)
     parts = []
     for (before, error), (after, new), stage in zip(chain[:-1], chain[1:], given, strict=True):
-        parts.append(
-            BiasPart(0.0) if stage is None else BiasPart(after - before, math.hypot(error, new), error + new > 0)
-        )
+        parts.append(BiasPart(0.0) if stage is None else BiasPart(after - before, math.hypot(error, new)))
     return BiasParts(float(truth), *parts)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import gammaln, ive, logsumexp, rel_entr, roots_genlaguerre
 
 from drocl.latent import LatentModel
-from drocl.latent.kinds import Array, Numbers, Real
+from drocl.latent.kinds import Array, Numbers, Real, Whole
+from drocl.mi.gaussian import mutual_information
 
 _TAIL = 39.0  # e^{-39} = 1e-17: what a grid may leave out
 _BEND = 120.0  # nats below the largest value from which the steps grow: e^g is nothing there beside the rest
@@ -44,6 +45,16 @@ class CriticLaw:
         given = self.scores if values is None else values
         return float(self.weights @ (self.positive * np.where(self.positive > 0.0, given, 0.0)).sum(axis=1))
 
+    @property
+    def product(self) -> Array:
+        """Probabilities of the pairs under P_X P_Y, (k, m)."""
+        return np.asarray(self.weights[:, None] * self.base)
+
+    @property
+    def joint(self) -> Array:
+        """Probabilities of the pairs under P_XY, (k, m)."""
+        return np.asarray(self.weights[:, None] * self.positive)
+
     def log_normalizers(self) -> Array:
         """log E_{P_Y} e^g at each anchor, (k,)."""
         return np.asarray(logsumexp(self.scores, b=self.base, axis=1))
@@ -51,7 +62,7 @@ class CriticLaw:
     def log_normalizer(self, values: Array | None = None) -> float:
         """log E_{P_X P_Y} e^g of `values` (k, m), by default of the critic."""
         given = self.scores if values is None else values
-        return float(logsumexp(given, b=self.weights[:, None] * self.base))
+        return float(logsumexp(given, b=self.product))
 
     def beside_positive(self, n: Real) -> Array:
         """Scores raised to where n of them change no digit of a sum that holds a positive's: none is -inf, (k, m)."""
@@ -185,7 +196,7 @@ def gaussian(
     base = _normalised(_log_density(w, pairs, apart[0][:, None]) + jacobian)
     positive = _normalised(_log_density(w / shrink, pairs, apart[1][:, None]) + jacobian)
     scores = -0.5 * pairs * math.log1p(-(r**2)) + 0.5 * s[:, None] - a * w
-    return CriticLaw(weights, scores, base, positive, -0.5 * pairs * math.log1p(-(rho**2)))
+    return CriticLaw(weights, scores, base, positive, pairs * mutual_information([rho]))
 
 
 def bilinear_gaussian(correlation: Real, pairs: int, slope: Real, *, anchors: int = 24, step: float = 0.3) -> CriticLaw:
@@ -222,7 +233,7 @@ def bilinear_gaussian(correlation: Real, pairs: int, slope: Real, *, anchors: in
     scores = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, nodes)
     base = _normalised(-0.5 * (scores / sd[:, None]) ** 2)
     positive = _normalised(-0.5 * ((scores - centre[:, None]) / narrow[:, None]) ** 2)
-    return CriticLaw(weights, scores, base, positive, -0.5 * pairs * math.log1p(-(rho**2)))
+    return CriticLaw(weights, scores, base, positive, pairs * mutual_information([rho]))
 
 
 def chi_square(degrees: int, nodes: int) -> tuple[Array, Array]:
@@ -231,7 +242,7 @@ def chi_square(degrees: int, nodes: int) -> tuple[Array, Array]:
     return 2.0 * np.asarray(x), np.asarray(w / w.sum())
 
 
-def _correlations(correlation: Real, pairs: int, other: Real | None) -> tuple[float, float]:
+def _correlations(correlation: Real, pairs: Whole, other: Real | None) -> tuple[float, float]:
     if not 0.0 < abs(correlation) < 1.0:
         raise ValueError(f"correlation={correlation!r} must have 0 < |rho| < 1")
     if int(pairs) != pairs or pairs < 1:

@@ -7,6 +7,7 @@ from scipy.special import chdtr, chdtrc, gammaln
 
 from drocl.latent.kinds import Array, Real, Whole
 from drocl.mi._exact_laws import _correlations
+from drocl.mi.gaussian import mutual_information
 
 __all__ = ["gaussian_smile", "log_ratio_tails"]
 
@@ -32,7 +33,7 @@ def log_ratio_tails(correlation: Real, pairs: Whole, level: Real) -> tuple[float
     [0.717986, 0.533377]
     """
     rho, _ = _correlations(correlation, pairs, None)
-    above = 2.0 * (float(level) + 0.5 * pairs * math.log1p(-(rho**2)))
+    above = 2.0 * (float(level) - pairs * mutual_information([rho]))
     return _above(above, rho, rho, int(pairs)), _above(above, rho / (1.0 + rho), rho / (1.0 - rho), int(pairs))
 
 
@@ -57,7 +58,7 @@ def gaussian_smile(correlation: Real, pairs: Whole, clip: Real) -> float:
         raise ValueError(f"clip={clip!r} must be positive")
     (high_p, high_q), (above_p, above_q) = (log_ratio_tails(correlation, pairs, t) for t in (clip, -clip))
     kept = math.exp(-clip) * (1.0 - above_q) + (above_p - high_p) + math.exp(clip) * high_q
-    return -0.5 * pairs * math.log1p(-(correlation**2)) - math.log(kept)
+    return pairs * mutual_information([correlation]) - math.log(kept)
 
 
 def _above(level: float, first: float, second: float, degrees: int) -> float:

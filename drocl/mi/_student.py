@@ -52,6 +52,11 @@ def radial_information(nu: float, dim_x: int, dim_y: int) -> float:
     return entropy(dim_x) + entropy(dim_y) - entropy(dim_x + dim_y)
 
 
+def log_ratio_constant(nu: float, dim_x: int, dim_y: int) -> float:
+    """Log-ratio of the joint law to its blocks at 0, for scatters of determinant 1."""
+    return log_constant(nu, dim_x + dim_y) - log_constant(nu, dim_x) - log_constant(nu, dim_y)
+
+
 def weights(z: Array, nu: float, scatter: Array) -> tuple[Array, Array, float]:
     """EM weights (n,), quadratic forms (n,) and log-determinant at a scatter (d, d)."""
     lower = np.linalg.cholesky(scatter + RIDGE * np.diag(np.diag(scatter)))

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from drocl.mi._canonical import Canonical, gaussian_bias, information
+from drocl.mi._canonical import Canonical, gaussian_bias
 from drocl.mi._classical import finish
 from drocl.mi._types import Array, MIEstimate
+from drocl.mi.gaussian import mutual_information
 
 HEAVY = 0.15  # excess of the fourth moment of a mean coordinate, relative to the Gaussian's
 
@@ -54,7 +55,7 @@ class CCA:
         bias = gaussian_bias(n - 1.0, dx, dy)
         first = max(float((rho**2).sum()) - dx * dy / n, 0.0)  # of the population; noise adds about dx dy / n
         error = math.sqrt((first + 0.5 * dx * dy / n) / n)
-        value = information(rho)
+        value = mutual_information(rho)
         kurtosis = float(np.square(np.sum(fitted.forms(x, y, rho), axis=0)).mean()) / ((dx + dy) * (dx + dy + 2.0))
         warnings = []
         if rho[0] > 1.0 - 1e-10:

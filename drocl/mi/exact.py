@@ -167,7 +167,7 @@ def smile(law: CriticLaw, clip: Real, n_independent: Whole | None = None) -> flo
     if n_independent is None:
         return law.mean() - law.log_normalizer(values)
     # all independent pairs as the negatives of one anchor
-    base = (law.weights[:, None] * law.base).reshape(1, -1)
+    base = law.product.reshape(1, -1)
     pooled = CriticLaw(np.ones(1), values.reshape(1, -1), base, base, law.truth)
     return law.mean() + float(decoupled(pooled, n_independent)) - pooled.mean()
 
@@ -243,8 +243,7 @@ def phi_log_ratio(law: CriticLaw, divergence: str | Divergence) -> CriticLaw:
 
 def _inner(law: CriticLaw, phi: Divergence) -> dro.WorstCase:
     """The penalised worst case over the pairs of P_X P_Y, whose value is min_lambda {lambda + E_Q phi*(f - lambda)}."""
-    base = (law.weights[:, None] * law.base).ravel()
-    return dro.worst_case(law.scores.ravel(), temperature=1.0, divergence=phi, base=base)
+    return dro.worst_case(law.scores.ravel(), temperature=1.0, divergence=phi, base=law.product.ravel())
 
 
 def _phi(divergence: str | Divergence) -> Divergence:

@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 from drocl.mi import _student
-from drocl.mi._canonical import gaussian_bias, information, shrunk
+from drocl.mi._canonical import gaussian_bias, shrunk
 from drocl.mi._margins import Margins
 from drocl.mi.cca import CCA
 from drocl.mi.copula import Copula, GaussianCopula, StudentCopula, misfit
+from drocl.mi.gaussian import mutual_information
 
 
 def student(n: int, dx: int, dy: int, nu: float, seed: int, rho: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +136,7 @@ def test_shrinkage_drops_noise_and_helps_on_new_pairs() -> None:
     assert law.rho[0] == pytest.approx(0.8, abs=0.05)
     new = student(1000, 20, 20, np.inf, 9, 0.8)
     full = law.canonical.forms(*law.scores(*new), law.canonical.rho)[2]
-    unshrunk = information(law.canonical.rho) - 0.5 * full
+    unshrunk = mutual_information(law.canonical.rho) - 0.5 * full
     assert law.log_ratio(*new).mean() > unshrunk.mean() + 0.1
     assert shrunk(np.array([0.9]), 1e9, 1, 1)[0] == pytest.approx(0.9, abs=1e-8)
 
@@ -143,7 +144,7 @@ def test_shrinkage_drops_noise_and_helps_on_new_pairs() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("nu", "rho"), [(np.inf, 0.7), (2.0, 0.0), (np.inf, 0.0)])
 def test_intervals_cover(nu: float, rho: float) -> None:
-    truth = information(np.array([rho])) + _student.radial_information(nu, 2, 2)
+    truth = mutual_information(np.array([rho])) + _student.radial_information(nu, 2, 2)
     family = "student" if np.isfinite(nu) else "gaussian"
     found = [Copula(family=family).estimate(*student(600, 2, 2, nu, s, rho)).interval for s in range(120)]
     hits = np.mean([lo <= truth <= hi for lo, hi in found])

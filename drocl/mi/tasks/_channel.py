@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drocl.divergences import Divergence
+from drocl.mi._exact_laws import checked_joint
 from drocl.mi._types import Array
 from drocl.mi.tasks._task import Task
 
@@ -27,12 +28,7 @@ class LabelChannel(Task):
     """
 
     def __init__(self, name: str, joint: npt.ArrayLike) -> None:
-        table = np.asarray(joint, dtype=np.float64)
-        if table.ndim != 2 or not (table >= 0.0).all() or not abs(table.sum() - 1.0) < 1e-9:
-            raise ValueError(f"joint must be (K, M) probabilities that sum to 1, got shape {table.shape}")
-        if not (table.sum(axis=0).all() and table.sum(axis=1).all()):
-            raise ValueError("joint must give every label a positive probability")
-        self.name, self.joint = name, table / table.sum()
+        self.name, self.joint = name, checked_joint(joint)
 
     @property
     def product(self) -> Array:
@@ -55,14 +51,18 @@ class LabelChannel(Task):
     @abstractmethod
     def _emit_x(self, labels: Labels, rng: np.random.Generator) -> Array: ...
 
-    @abstractmethod
-    def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array: ...
+    def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array:
+        return self._emit_x(labels, rng)
 
     @abstractmethod
-    def _read_x(self, x: Array) -> Labels: ...
+    def _read(self, argument: str, points: Array) -> Labels:
+        """Labels of points of X, or of Y."""
 
-    @abstractmethod
-    def _read_y(self, y: Array) -> Labels: ...
+    def _read_x(self, x: Array) -> Labels:
+        return self._read("x", x)
+
+    def _read_y(self, y: Array) -> Labels:
+        return self._read("y", y)
 
 
 def symmetric_channel(classes: int, noise: float, shift: int = 0) -> Array:
@@ -112,6 +112,7 @@ class Cells(LabelChannel):
             side += 1
         self._corners = np.stack(np.unravel_index(np.arange(classes), (side,) * dimension), axis=1).astype(np.float64)
         self._order = np.random.default_rng(0).permutation(classes)
+        self._place = np.argsort(self._order)
 
     def _emit_x(self, labels: Labels, rng: np.random.Generator) -> Array:
         return np.asarray(self._corners[labels] + rng.random((labels.size, self.dim_x)))
@@ -119,11 +120,11 @@ class Cells(LabelChannel):
     def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array:
         return self._emit_x(self._order[labels], rng)
 
-    def _read_x(self, x: Array) -> Labels:
-        return row_indices("x", np.floor(x), self._corners)
+    def _read(self, argument: str, points: Array) -> Labels:
+        return row_indices(argument, np.floor(points), self._corners)
 
     def _read_y(self, y: Array) -> Labels:
-        return np.asarray(np.argsort(self._order)[row_indices("y", np.floor(y), self._corners)])
+        return np.asarray(self._place[self._read("y", y)])
 
 
 class DiscreteUniform(LabelChannel):
@@ -150,11 +151,12 @@ class DiscreteUniform(LabelChannel):
     def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array:
         return np.asarray(labels[:, None] + rng.random((labels.size, 1)))
 
-    def _read_x(self, x: Array) -> Labels:
-        return row_indices("x", x, np.arange(float(len(self.joint)))[:, None])
+    def _read(self, argument: str, points: Array) -> Labels:
+        support = self.joint.shape[0] if argument == "x" else self.joint.shape[1]
+        return row_indices(argument, points, np.arange(float(support))[:, None])
 
     def _read_y(self, y: Array) -> Labels:
-        return row_indices("y", np.floor(y), np.arange(float(self.joint.shape[1]))[:, None])
+        return self._read("y", np.floor(y))
 
 
 def row_indices(argument: str, points: Array, support: Array) -> Labels:

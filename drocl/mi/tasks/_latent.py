@@ -5,6 +5,7 @@ from functools import lru_cache, reduce
 import numpy as np
 
 from drocl.latent import LatentModel, build, noisy_views
+from drocl.mi._exact_laws import joint_of
 from drocl.mi._types import Array
 from drocl.mi.tasks._channel import LabelChannel, Labels, row_indices, symmetric_channel
 
@@ -25,7 +26,7 @@ class Latent(LabelChannel):
     """
 
     def __init__(self, name: str, model: LatentModel) -> None:
-        joint = model.probs[:, None] * model.p_plus
+        joint = joint_of(model)
         self.points, inverse = np.unique(model.embeddings + 0.0, axis=0, return_inverse=True)
         merge = np.eye(len(self.points))[inverse.ravel()]
         super().__init__(name, merge.T @ joint @ merge)
@@ -34,14 +35,8 @@ class Latent(LabelChannel):
     def _emit_x(self, labels: Labels, rng: np.random.Generator) -> Array:
         return np.asarray(self.points[labels])
 
-    def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array:
-        return np.asarray(self.points[labels])
-
-    def _read_x(self, x: Array) -> Labels:
-        return row_indices("x", x, self.points)
-
-    def _read_y(self, y: Array) -> Labels:
-        return row_indices("y", y, self.points)
+    def _read(self, argument: str, points: Array) -> Labels:
+        return row_indices(argument, points, self.points)
 
 
 class Digits(LabelChannel):
@@ -77,7 +72,7 @@ class Digits(LabelChannel):
         self.dim_x = self.dim_y = 64 * count
 
     def _emit_x(self, labels: Labels, rng: np.random.Generator) -> Array:
-        images, members = _images()
+        images, _, members = _images()
         digits = np.stack(np.unravel_index(labels, (10,) * self.count), axis=1)
         chosen = np.empty(digits.shape, dtype=np.int64)
         for digit, rows in enumerate(members):
@@ -89,23 +84,11 @@ class Digits(LabelChannel):
             levels = levels + rng.random(levels.shape, dtype=np.float32)
         return np.asarray(levels / 16.0)
 
-    def _emit_y(self, labels: Labels, rng: np.random.Generator) -> Array:
-        return self._emit_x(labels, rng)
-
     def _read(self, argument: str, points: Array) -> Labels:
-        images, members = _images()
+        images, label = _images()[:2]
         levels = np.floor(points * 16.0).reshape(-1, 64)
-        label = np.empty(len(images), dtype=np.int64)
-        for digit, rows in enumerate(members):
-            label[rows] = digit
         read = label[row_indices(argument, levels, images)].reshape(len(points), self.count)
         return np.asarray(np.ravel_multi_index(tuple(read.T), (10,) * self.count))
-
-    def _read_x(self, x: Array) -> Labels:
-        return self._read("x", x)
-
-    def _read_y(self, y: Array) -> Labels:
-        return self._read("y", y)
 
 
 def _kron(a: Array, b: Array) -> Array:
@@ -113,14 +96,15 @@ def _kron(a: Array, b: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _images() -> tuple[Array, tuple[Labels, ...]]:
-    """The images, (1797, 64), and the rows of each digit."""
+def _images() -> tuple[Array, Labels, tuple[Labels, ...]]:
+    """The images, (1797, 64), their labels, and the rows of each digit."""
     try:
         from sklearn.datasets import load_digits  # here, for it is slow to import and few callers need it
     except ImportError as error:
         raise ImportError("the digits need scikit-learn: pip install scikit-learn") from error
     images, labels = load_digits(return_X_y=True)
-    return images.astype(np.float64), tuple(np.flatnonzero(labels == digit) for digit in range(10))
+    members = tuple(np.flatnonzero(labels == digit) for digit in range(10))
+    return images.astype(np.float64), labels.astype(np.int64), members
 
 
 def noisy_classes(name: str, classes: int, noise: float) -> Latent:

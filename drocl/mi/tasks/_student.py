@@ -2,9 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, digamma, gammaln
+from scipy.special import betaln
 
 from drocl.divergences import Divergence
+from drocl.mi import _student
 from drocl.mi._types import Array
 from drocl.mi.tasks._normal import Normal
 from drocl.mi.tasks._task import Task
@@ -44,9 +45,8 @@ class Student(Task):
 
     def _information(self, divergence: Divergence) -> float | None:
         if divergence.power == 1.0:
-            dims = (self.dim_x, self.dim_y, self.dim_x + self.dim_y)
-            own_x, own_y, joint = (self._entropy(k) for k in dims)
-            return divergence.scale * (self._normal.mutual_information + own_x + own_y - joint)
+            radial = _student.radial_information(self.freedom, self.dim_x, self.dim_y)
+            return divergence.scale * (self._normal.mutual_information + radial)
         if divergence.domain[1] < np.inf or (divergence.power or 0.0) >= 2.0:
             return np.inf  # both tails at once: t grows as R^(nu/2) where Q decays as R^(-nu)
         if divergence.power is not None and divergence.power <= -self.freedom / max(self.dim_x, self.dim_y):
@@ -73,7 +73,7 @@ class Student(Task):
         log_u, log_rest = -np.logaddexp(0.0, -a), -np.logaddexp(0.0, a)
         mass_x = np.exp(0.5 * nu * log_u + 0.5 * dx * log_rest - betaln(0.5 * nu, 0.5 * dx)) * step
         mass_y = np.exp(0.5 * nu * log_u + 0.5 * dy * log_rest - betaln(0.5 * nu, 0.5 * dy)) * step
-        constant = self._log_constant(dx) + self._log_constant(dy) - self._log_constant(dx + dy)
+        constant = _student.log_ratio_constant(nu, dx, dy)
         total = 0.0
         for lu, lr, mass in zip(log_u, log_rest, mass_x, strict=True):
             both = np.logaddexp(lu, lr + log_u)  # u + v - uv = u + (1 - u) v
@@ -81,18 +81,12 @@ class Student(Task):
             total += mass * float(mass_y @ np.asarray(divergence.phi(np.exp(log_t))))
         return total
 
-    def _entropy(self, k: int) -> float:
-        half, whole = 0.5 * self.freedom, 0.5 * (self.freedom + k)
-        return float(whole * (digamma(whole) - digamma(half)) + self._log_constant(k))
-
-    def _log_constant(self, k: int) -> float:
-        half, whole = 0.5 * self.freedom, 0.5 * (self.freedom + k)
-        return float(gammaln(half) - gammaln(whole) + 0.5 * k * np.log(self.freedom * np.pi))
-
     def _log_ratio(self, x: Array, y: Array) -> Array:
         nu, dx, dy = self.freedom, self.dim_x, self.dim_y
         joint, own_x, own_y = self._normal.quadratic_forms(x, y)
-        constant = self._log_constant(dx) + self._log_constant(dy) - self._log_constant(dx + dy)
-        tails = (nu + dx) * np.log1p(own_x / nu) + (nu + dy) * np.log1p(own_y / nu)
-        tails = tails - (nu + dx + dy) * np.log1p(joint / nu)
-        return np.asarray(self._normal.mutual_information + constant + 0.5 * tails)
+        shape = (
+            _student.log_shape(nu, dx + dy, joint)
+            - _student.log_shape(nu, dx, own_x)
+            - _student.log_shape(nu, dy, own_y)
+        )
+        return np.asarray(self._normal.mutual_information + _student.log_ratio_constant(nu, dx, dy) + shape)
