@@ -99,15 +99,17 @@ def peak(call: Callable[[], Any], device: str = "cpu") -> float:
     return _high_water() - before
 
 
-def apart(command: list[str], longest: float) -> float | str:
-    """The number that another process prints last, or why it prints none."""
+def apart(command: list[str], longest: float, read: Callable[[str], Any] = float, cwd: str | None = None) -> Any:
+    """What `read` makes of the last line that another process prints, or why there is none."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=longest)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=longest, cwd=cwd)
     except subprocess.TimeoutExpired:
         return f"not run: takes more than {longest:.0f} s"
+    except OSError as error:
+        return f"not run: {type(error).__name__}"
     if done.returncode:
         return f"not run: {(done.stderr.strip().splitlines() or [f'exit status {done.returncode}'])[-1][:120]}"
-    return float(done.stdout.split()[-1])
+    return read(done.stdout.strip().splitlines()[-1])
 
 
 def _high_water() -> float:

@@ -12,7 +12,6 @@ import json
 import os
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import numpy as np
 import torch
-from _measure import save, show
+from _measure import apart, save, show
 
 from drocl import mi
 from drocl.mi import tasks
@@ -54,21 +53,8 @@ def peer(python: str | None, job: dict[str, Any], data: Data, longest: float) ->
         pairs, note = Path(folder, "pairs.npz"), Path(folder, "job.json")
         np.savez(pairs, x=data[0], y=data[1])
         note.write_text(json.dumps({**job, "data": str(pairs)}))
-        try:
-            done = subprocess.run(
-                [python, str(HERE / "_mi_peers.py"), str(note)],
-                capture_output=True,
-                text=True,
-                timeout=longest,
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired:
-            return {"status": f"not run: takes more than {longest:.0f} s"}
-        except OSError as error:
-            return {"status": f"not run: {type(error).__name__}"}
-    if done.returncode:
-        return {"status": f"not run: {(done.stderr.strip().splitlines() or ['no message'])[-1][:120]}"}
-    return {"status": "ok", **json.loads(done.stdout.strip().splitlines()[-1])}
+        found = apart([python, str(HERE / "_mi_peers.py"), str(note)], longest, json.loads, folder)
+    return {"status": found} if isinstance(found, str) else {"status": "ok", **found}
 
 
 def ours(call: Callable[[], float], repeats: int) -> dict[str, Any]:
@@ -124,10 +110,13 @@ def fast(given: argparse.Namespace) -> list[dict[str, Any]]:
         x, y = task.sample(n, 7)
         job = {"peer": "bmi-neural", "estimator": "infonce", "warm": False}
         theirs = peer(given.bmi_python, job, (x, y), given.longest)
-        contenders = {"auto": ("auto", "fast"), "infonce": ("infonce", "fast"), "dro hellinger": ("dro", "fast")}
-        for label, (estimator, preset) in contenders.items():
-            options = {"preset": preset} | ({"divergence": "hellinger"} if estimator == "dro" else {})
-            mine = ours(lambda x=x, y=y, e=estimator, o=options: estimate(x, y, e, **o), 1)
+        contenders = {
+            "auto": ("auto", {}),
+            "infonce": ("infonce", {}),
+            "dro hellinger": ("dro", {"divergence": "hellinger"}),
+        }
+        for label, (estimator, options) in contenders.items():
+            mine = ours(lambda x=x, y=y, e=estimator, o=options: estimate(x, y, e, preset="fast", **o), 1)
             rows.append(
                 compared(f"{label}, fast preset, against bmi's InfoNCE", name, mine, theirs, task.mutual_information)
             )
@@ -185,8 +174,7 @@ def table(given: argparse.Namespace) -> list[dict[str, Any]]:
     for name in tasks.BENCHMARK:
         task = tasks.get(name)
         x, y = task.sample(2000 if given.quick else 10_000, 7)
-        mine = ours(lambda x=x, y=y: estimate(x, y, "auto"), 0) | {}
-        mine["seconds"] = mine["seconds"] or [float("nan")]
+        mine = {**ours(lambda x=x, y=y: estimate(x, y, "auto"), 0), "seconds": [float("nan")]}  # one call, not timed
         gaps = []
         for estimator, job in SIX.items():
             asked = {"peer": job, "estimator": estimator, "k": 10, "warm": False}
@@ -206,13 +194,17 @@ def main() -> None:
     parser.add_argument("--mist-python", default=os.environ.get("DROCL_MIST_PYTHON"), help="Python with torch-mist")
     parser.add_argument("--quick", action="store_true", help="n = 2,000 and short trainings")
     parser.add_argument("--tasks", type=int, default=len(FAST_TASKS), help="tasks of the fast presets, at least 1")
-    parser.add_argument("--only", default="", help="ksg, fast or steps; all by default")
+    parser.add_argument("--only", choices=("ksg", "fast", "steps", "table"), help="one comparison; all by default")
     parser.add_argument("--table", action="store_true", help="also bmi's six on all 40 tasks")
     parser.add_argument("--longest", type=float, default=600.0, help="seconds that a peer may take for a job")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/mi.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = {"ksg": neighbours, "fast": fast, "steps": steps} | ({"table": table} if given.table else {})
+    wanted = {"ksg": neighbours, "fast": fast, "steps": steps, "table": table}
+    if given.only:
+        wanted = {given.only: wanted[given.only]}
+    elif not given.table:
+        del wanted["table"]
     hidden = ("--bmi-python", "--mist-python", "--out")  # machine paths stay out of the record
     words, rows = [], []
     for before, word in zip(["", *sys.argv[1:]], sys.argv[1:], strict=False):
@@ -222,8 +214,6 @@ def main() -> None:
         ["python", "benchmarks/mi.py", *(w if w.endswith("...") else shlex.quote(w) for w in words if w)]
     )
     for name, measure in wanted.items():
-        if given.only not in ("", name):
-            continue
         found = measure(given)
         rows += found + (summed(found) if name == "fast" else [])
         save(given.out, command, rows, ("numpy", "scipy", "torch", "scikit-learn"))
@@ -232,9 +222,8 @@ def main() -> None:
         if python:
             pairs = tasks.get("1v1-normal-0.75").sample(64, 0)
             probe = {"peer": data, "warm": False, "steps": 2, "batch": 16, "hidden": [8], "embed": 4, "rate": 1e-3}
-            versions |= {
-                f"{name}: {k}": v for k, v in peer(python, probe, pairs, given.longest).get("versions", {}).items()
-            }
+            found = peer(python, probe, pairs, given.longest).get("versions", {})
+            versions.update({f"{name}: {k}": v for k, v in found.items()})
     held = json.loads(given.out.read_text())
     held["about"]["peers"] = versions
     given.out.write_text(json.dumps(held, indent=1) + "\n")

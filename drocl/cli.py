@@ -1,4 +1,4 @@
-"""The command line: `drocl verify`, `figures`, `report`, `cite`, `mi`."""
+"""The command line: `drocl verify`, `figures`, `report`, `cite`, `mi`, `train`, `eval`."""
 
 import difflib
 import fnmatch
@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import drocl
+from drocl import cli_encoders
 
 OUT = Path("drocl-results")
 AS_RECORDED, CHANGED, USAGE, STOPPED = 0, 1, 2, 130
@@ -43,6 +44,7 @@ def _main(
     drocl verify tau-is-multiplier    one claim, with its control
     drocl report                      verdicts, figures and one HTML page
     drocl mi --task 1v1-normal-0.75   mutual information, of a known law or of your file
+    drocl train --loss debiased       an encoder, and what the theory says of it
     """
     if version:
         typer.echo(f"drocl {drocl.__version__}")
@@ -98,7 +100,7 @@ def verify(
     from drocl.claims.plan import Request
     from drocl.claims.runner import run
 
-    with _wrong_usage():
+    with wrong_usage():
         if check and write:
             raise ValueError("check, write: give one of them")
         claims = registry.load()
@@ -111,7 +113,7 @@ def verify(
     if explain:
         screen.print("\n\n".join(show.explain(made, request) for made in picked), soft_wrap=True)
         return
-    with _wrong_usage(), show.progress() as progress:
+    with wrong_usage(), show.progress() as progress:
         done = run(chosen if names else None, request, out=out, jobs=jobs, engine=engine, fresh=fresh,
                    compare=True if check else None, write=write, progress=progress)  # fmt: skip
     show.summary(screen, done)
@@ -142,7 +144,7 @@ def figures(
     from drocl.claims import show
     from drocl.report import draw_figures, figure_files
 
-    with _wrong_usage(), show.progress() as progress:
+    with wrong_usage(), show.progress() as progress:
         known = list(figure_files())
         chosen = _select(ids or [], known, "figure")
         entries = draw_figures(chosen, profile, out, jobs, progress, engine_name=engine, fresh=fresh)
@@ -170,11 +172,11 @@ def report(
     from drocl.report import draw_figures, write_report
 
     screen = show.console()
-    with _wrong_usage(), show.progress() as progress:
+    with wrong_usage(), show.progress() as progress:
         done = run(None, Request(profile), out=out, jobs=jobs, engine=engine, fresh=fresh, progress=progress)
     show.summary(screen, done)
     failed = ""
-    with _wrong_usage():
+    with wrong_usage():
         try:
             with show.progress() as progress:
                 draw_figures(None, profile, out, jobs, progress, engine_name=engine, fresh=fresh)
@@ -183,7 +185,7 @@ def report(
         page = write_report(out)
     if failed:
         typer.echo(f"drocl: {failed}", err=True)
-    screen.print(f"report: {page}", soft_wrap=True)
+    screen.print(f"report: {page}", soft_wrap=True, markup=False)
     raise typer.Exit(CHANGED if done.changed or done.blind or failed else AS_RECORDED)
 
 
@@ -201,7 +203,7 @@ def cite(
     from drocl.claims import registry
     from drocl.report import bibliography
 
-    with _wrong_usage():
+    with wrong_usage():
         path = catalogue.find().references
         entries = bibliography.read(path)
         claims = registry.load()
@@ -237,9 +239,9 @@ def mi(
     ] = None,
     level: Annotated[float, typer.Option(help="Coverage of the intervals, in (0, 1).")] = 0.9,
     preprocess: Annotated[
-        str | None, typer.Option(help="none, standardize, ranks, copula; each estimator's own if none.")
+        str | None, typer.Option(help="none, standardize, ranks or copula; each estimator's own unless given.")
     ] = None,
-    folds: Annotated[int | None, typer.Option(help="Folds of cross-fitting; each estimator's own if none.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of cross-fitting; each estimator's own unless given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the estimators, and of the task's draw.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device of the neural estimators.")] = "cpu",
     out: Out = OUT,
@@ -274,12 +276,16 @@ def mi(
         typer.echo("\n".join(tasks.NAMES))
         return
     screen = show.console()
-    with _wrong_usage():
+    with wrong_usage():
         asked = Asked(
             file, x, y, header, task, n, estimators, tuple(option or ()), level, preprocess, folds, seed, device
         )
         done = survey(asked, out, screen, fresh=fresh)
     raise typer.Exit(AS_RECORDED if done else CHANGED)
+
+
+app.command()(cli_encoders.train)
+app.command("eval")(cli_encoders.evaluate)
 
 
 def main() -> NoReturn:
@@ -323,7 +329,7 @@ def _conclusive(row: dict[str, object]) -> bool:
 
 
 @contextmanager
-def _wrong_usage() -> Iterator[None]:
+def wrong_usage() -> Iterator[None]:
     """Turn a wrong argument into exit code 2, a stopped run into 130, a failed figure into 1, each with one message."""
     from drocl.claims.runner import Interrupted
 
@@ -335,8 +341,10 @@ def _wrong_usage() -> Iterator[None]:
         _leave(str(stop) or "stopped", STOPPED)
     except ValueError as error:
         _leave(str(error), USAGE)
-    except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        _leave(f"out: {error.strerror}: {error.filename}", USAGE)
+    except BrokenPipeError:  # who read the output has left
+        raise
+    except OSError as error:
+        _leave(f"out: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""), USAGE)
     except RuntimeError as error:
         _leave(str(error), CHANGED)
 

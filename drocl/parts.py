@@ -47,57 +47,51 @@ def kept(
         _KEEPING.reset(token)
 
 
-def gather(task: Callable[..., Any], items: Sequence[tuple[Any, ...]], also: Sequence[Path] = ()) -> list[Any]:
+def gather(task: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What `task(*item)` returns for every item, in their order, as JSON holds it; stored parts are not run again.
 
     Args:
         task: a function at the top of a file; its results and arguments are plain (see `drocl.results.jsonable`). It takes
             its random numbers from its arguments alone.
         items: its arguments, one tuple a part.
-        also: files, beside the task's own and the shared ones of its folder, whose change makes a part another one.
 
     Returns:
-        One result an item. Outside `kept` every part is run, in this process, and nothing is stored.
+        One result an item; a stored part is one of the same arguments, the same file and the same shared files of its folder.
+        Outside `kept` every part is run, in this process, and nothing is stored.
 
     >>> gather(len, [((1, 2),), ((),)])
     [2, 0]
     """
-    keeping, name = _KEEPING.get() or _Keeping(), getattr(task, "__name__", str(task))
+    keeping = _KEEPING.get() or _Keeping()
     addresses = [""] * len(items)
     found: dict[int, Any] = {}
     if keeping.store is not None:
-        sources = _sources(task, also)
-        parts = {"kind": "part", "task": name, "sources": sources, "library": results.library_fingerprint()}
-        addresses = [results.key(item=item, **parts) for item in items]
+        library = results.library_fingerprint()
+        about = {"kind": "part", "task": task.__name__, "sources": _sources(task), "library": library}
+        addresses = [results.key(item=item, **about) for item in items]
         held = {} if keeping.fresh else {i: keeping.store.get(address) for i, address in enumerate(addresses)}
         found = {i: value for i, value in held.items() if value is not None}
     left = [i for i in range(len(items)) if i not in found]
     alone = keeping.jobs == 1 or len(left) <= 1
-    home = None if alone else inspect.getsourcefile(task)
-    jobs = [(i, task if home is None else None, home, name, items[i]) for i in left]
+    sent = task if alone else (inspect.getfile(task), task.__name__)
+    jobs = [(i, sent, items[i]) for i in left]
     for i, value in engine.run(_part, jobs, jobs=1 if alone else keeping.jobs):
         plain = results.jsonable(value)
         found[i] = plain if keeping.store is None else keeping.store.put(addresses[i], plain)
         if keeping.progress is not None:
-            keeping.progress(len(found), len(items), name)
+            keeping.progress(len(found), len(items), task.__name__)
     return [found[i] for i in range(len(items))]
 
 
-def _sources(task: Callable[..., Any], also: Sequence[Path]) -> str:
-    try:
-        own = Path(inspect.getsourcefile(task) or "")
-    except TypeError:  # of C
-        return ""
-    return results.digest_of({own, *own.parent.glob("_*.py"), *also})
+def _sources(task: Callable[..., Any]) -> str:
+    own = Path(inspect.getfile(task))
+    return results.digest_of({own, *own.parent.glob("_*.py")})
 
 
-def _part(
-    index: int, task: Callable[..., Any] | None, home: str | None, name: str, item: tuple[Any, ...]
-) -> tuple[int, Any]:
-    """One part. On a worker the task comes as the name of a function in a file: a catalogue's files are no package there."""
-    if task is None:
-        assert home is not None
-        path = Path(home)
+def _part(index: int, task: Callable[..., Any] | tuple[str, str], item: tuple[Any, ...]) -> tuple[int, Any]:
+    """One part. A worker is told file and name of the task: a catalogue's files are no package there."""
+    if isinstance(task, tuple):
+        path = Path(task[0])
         house = catalogue.Catalogue(path.parent.parent, "given")
-        task = getattr(house.load(path.parent.name, path), name)
+        task = getattr(house.load(path.parent.name, path), task[1])
     return index, task(*item)

@@ -1,4 +1,4 @@
-"""One estimate on one sample of a task with known truth, as a part of a simulation; and scores of many."""
+"""One estimate on one sample of a task with known truth, as a part of several simulations; and scores of many."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,30 @@ from drocl.mi import tasks
 
 HARD_WORDS = ("student", "asinh", "spiral", "additive", "swissroll")
 HARD: tuple[str, ...] = tuple(name for name in tasks.BENCHMARK if any(word in name for word in HARD_WORDS))
+FAST = {"preset": "fast"}
+#: name in the tables -> estimator, options
+ESTIMATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "auto": ("auto", {}),
+    "copula": ("copula", {}),
+    "cca": ("cca", {}),
+    "ksg": ("ksg", {}),
+    "infonce": ("infonce", {}),
+    "infonce, fast": ("infonce", FAST),
+    "infonce, separable": ("infonce", {**FAST, "critic": "separable", "preprocess": "standardize"}),
+    "dro hellinger": ("dro", {"divergence": "hellinger"}),
+    "dro hellinger, fast": ("dro", {**FAST, "divergence": "hellinger"}),
+    "smile": ("smile", {}),
+    "dv": ("dv", {}),
+    "nwj": ("nwj", {}),
+    "mine": ("mine", {}),
+}
 Row = dict[str, Any]
+
+
+def part(task: str, n: int, seed: int, name: str, level: float) -> Row:
+    """One estimate by a name of `ESTIMATORS`; see `estimate`."""
+    estimator, options = ESTIMATORS[name]
+    return {**estimate(task, n, seed, estimator, options, level), "estimator": name}
 
 
 def estimate(task: str, n: int, seed: int, estimator: str, options: Mapping[str, Any], level: float) -> Row:

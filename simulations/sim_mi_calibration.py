@@ -8,7 +8,7 @@ from scipy.stats import beta
 from drocl import parts
 from drocl.mi import tasks
 
-from ._estimates import HARD, covered, estimate
+from ._estimates import HARD, covered, part
 from ._tables import by_row, table
 
 COST = "hours"
@@ -23,7 +23,7 @@ class Config:
         tasks: names.
         n: pairs.
         seeds: samples of every task.
-        estimators: names of `drocl.mi.ESTIMATORS`.
+        estimators: names of `_estimates.ESTIMATORS`.
         level: nominal coverage, in (0, 1).
     """
 
@@ -44,11 +44,6 @@ PROFILES = {
     "standard": Config(tasks=LIGHT, n=1000, seeds=10, estimators=("copula", "ksg")),
     "paper": Config(),
 }
-
-
-def part(task: str, n: int, seed: int, estimator: str, level: float) -> dict[str, Any]:
-    """One estimate; see `_estimates.estimate`."""
-    return estimate(task, n, seed, estimator, {}, level)
 
 
 def run(config: Config) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Domain(Protocol):
 class Encoder(Protocol):
     """A `torch.nn.Module` from a batch of its domain to features (n, width).
 
-    Images come as float (n, c, h, w), normalised; graphs as `torch_geometric.data.Batch`; text as list of str (the encoder has the tokenizer).
+    Images come as float (n, c, h, w), normalised; graphs as `torch_geometric.data.Batch`; text as list of str (the encoder has
+    the tokenizer).
     """
 
     width: int

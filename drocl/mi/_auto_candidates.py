@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from drocl.mi import _interval
 from drocl.mi._auto_canonical import CanonicalCopula
 from drocl.mi._held import Held
 from drocl.mi._types import Array, DensityRatio
@@ -65,14 +66,17 @@ class Candidate:
     @property
     def value(self) -> float:
         """Held-out bound: mean over folds weighted by their size."""
-        return float(np.average([h.value for h in self.held], weights=[len(h.pairs) for h in self.held]))
+        return self._mean([h.value for h in self.held])
 
     @property
     def gap(self) -> float:
         """By how much the read-out falls from training to held-out pairs, at least 0."""
         if any(math.isnan(s) for s in self.seen):
             return 0.0
-        return max(0.0, float(np.average(self.seen, weights=[len(h.pairs) for h in self.held])) - self.value)
+        return max(0.0, self._mean(self.seen) - self.value)
+
+    def _mean(self, values: Sequence[float]) -> float:
+        return _interval.fold_mean(values, [h.pairs for h in self.held])
 
     @property
     def influence(self) -> Array:

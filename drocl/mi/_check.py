@@ -87,8 +87,13 @@ def options(level: Any, folds: Any, seed: Any, n: int) -> None:
         raise ValueError(
             f"folds={folds!r} must be None or an integer in [2, {n // 10}] for n={n} pairs (10 pairs a fold or more)"
         )
-    if not (_whole(seed) and seed >= 0):
-        raise ValueError(f"seed={seed!r} must be an integer >= 0")
+    check_seed(seed)
+
+
+def check_seed(value: Any) -> None:
+    """Refuse a seed that is no integer >= 0."""
+    if not (_whole(value) and value >= 0):
+        raise ValueError(f"seed={value!r} must be an integer >= 0")
 
 
 def _whole(value: Any) -> bool:

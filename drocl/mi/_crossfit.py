@@ -141,9 +141,9 @@ class Neural(Options):
         readout, batch = self.chosen_readout(), self.of("batch_size")
         sizes = [len(run.held.influence) for run in runs]
         values = [run.held.value for run in runs]
-        value = float(np.average(values, weights=sizes))
-        error = _interval.standard_error(values, [run.held.influence for run in runs])
-        seen = float(np.average([run.seen for run in runs], weights=sizes))
+        influence = [run.held.influence for run in runs]
+        value, error = _interval.over_folds(values, influence)
+        seen = _interval.fold_mean([run.seen for run in runs], influence)
         objective = runs[0].fitted.objective
         own = readout == "own"
         ceiling = math.log(min(batch, *sizes)) if own and self.name == "infonce" else math.inf

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -50,26 +51,27 @@ def read(path: Path, header: bool | None, pick: Callable[[Sequence[str]], Sequen
             file.seek(0)
             rows = _rows(path, file, _delimiter(path, start))
             return _columns(path, rows, header, pick)
-    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as problem:
+    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise ValueError(f"{path} is no text table in UTF-8: {problem}") from None
 
 
 def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
     return open(path, encoding="utf-8-sig", newline="")
 
 
 def _delimiter(path: Path, lines: Sequence[str]) -> str | None:
     """What stands equally often in every line; None for white space."""
-    if ".tsv" in path.suffixes:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if ".tsv" in suffixes:
         return "\t"
     plain = [re.sub(r'"[^"]*"', "", line) for line in lines[:20]]
     for mark in DELIMITERS:
         counts = {line.count(mark) for line in plain}
         if len(counts) == 1 and 0 not in counts:
             return mark
-    return "," if any("," in line for line in plain) or ".csv" in path.suffixes else None
+    return "," if any("," in line for line in plain) or ".csv" in suffixes else None
 
 
 def _rows(path: Path, file: TextIO, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
@@ -96,6 +98,8 @@ def _columns(
     path: Path, rows: Iterator[tuple[int, list[str]]], header: bool | None, pick: Callable[[Sequence[str]], Sequence[Sequence[int]]]
 ) -> list[Encoded]:  # fmt: skip
     first = list(islice(rows, 2))
+    if not first:
+        raise ValueError(f"{path} holds no rows: all of its cells are empty")
     names = [str(i) for i in range(len(first[0][1]))]
     titled = _is_header([row for _, row in first]) if header is None else header
     if titled:

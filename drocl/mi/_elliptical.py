@@ -102,7 +102,7 @@ class Elliptical:
         value = mutual_information(self.canonical.rho) + _student.radial_information(self.nu, dx, dy)
         if not correct:
             return value
-        share = 1.0 if math.isinf(self.nu) else (self.nu + dx + dy) / (self.nu + dx + dy + 2.0)
+        share = _student.efficiency(self.nu, dx + dy)
         return value - gaussian_bias(max((self.n - 1.0) * share, dx + dy), dx, dy)
 
 
@@ -143,7 +143,7 @@ class StudentCopula(Elliptical):
                 table = margins[0].table(_student.quantile(trial))
                 return np.concatenate([m.scores(table)[::step] for m in margins], axis=1)
 
-            nu = _student.freedom(scores)[0]
+            nu = _student.freedom(scores)
         return cls(*_fitted(margins, nu))
 
 
@@ -160,18 +160,16 @@ def _fitted(
     n = margins[0].n
     table = margins[0].table(_student.quantile(nu))
     zx, zy = (m.scores(table) for m in margins)
-    center = (
-        zx.mean(0)[None] if math.isinf(nu) else np.zeros((1, 1)),
-        zy.mean(0)[None] if math.isinf(nu) else np.zeros((1, 1)),
-    )
-    zx, zy = zx - center[0], zy - center[1]
-    total, share = float(n), 1.0
-    if not math.isinf(nu):
+    center, total = (np.zeros((1, 1)), np.zeros((1, 1))), float(n)
+    if math.isinf(nu):
+        center = zx.mean(0)[None], zy.mean(0)[None]
+        zx, zy = zx - center[0], zy - center[1]
+    else:
         z = np.concatenate([zx, zy], axis=1)
         size = np.median(np.abs(z), 0)
         fitted = _student.scatter(z, nu, np.diag(size**2), 1e-7)
-        weight = np.sqrt(_student.weights(z, nu, fitted)[0])[:, None]
+        weight = np.sqrt(_student.weights(z, nu, fitted))[:, None]
         zx, zy, total = zx * weight, zy * weight, float((weight**2).sum())
-        share = (nu + z.shape[1]) / (nu + z.shape[1] + 2.0)
     canonical = Canonical.of(zx, zy, total)
-    return margins, table, canonical, shrunk(canonical.rho, n * share, *canonical.dims), nu, n, center
+    counted = n * _student.efficiency(nu, zx.shape[1] + zy.shape[1])
+    return margins, table, canonical, shrunk(canonical.rho, counted, *canonical.dims), nu, n, center

@@ -4,16 +4,18 @@ import difflib
 import fnmatch
 import hashlib
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from drocl.mi import _delimited, tasks
+from drocl.mi import _check, _delimited, tasks
 from drocl.mi._delimited import Encoded
 from drocl.mi._types import Array
 
@@ -40,6 +42,7 @@ class Sample:
     notes: tuple[str, ...] = ()
     task: tasks.Task | None = field(default=None, compare=False)
 
+    @cached_property
     def digest(self) -> str:
         """sha256 of shapes and numbers."""
         total = hashlib.sha256()
@@ -52,8 +55,9 @@ def draw(name: str, n: int, seed: int) -> Sample:
     """Pairs of a task with known truth.
 
     Raises:
-        ValueError: an unknown task; n that is no integer >= 1.
+        ValueError: an unknown task; n that is no integer >= 1, or more pairs than there is memory for; seed below 0.
     """
+    _check.check_seed(seed)
     try:
         task = tasks.get(name)
     except ValueError as unknown:
@@ -64,7 +68,12 @@ def draw(name: str, n: int, seed: int) -> Sample:
         raise ValueError(
             f"task={name!r} is unknown; --task list prints names, whose numbers may be others{more}"
         ) from None
-    x, y = task.sample(n, seed)
+    try:
+        if n * 8 * (task.dim_x + task.dim_y) > sys.maxsize:
+            raise MemoryError("more bytes than there are addresses")
+        x, y = task.sample(n, seed)
+    except MemoryError as large:
+        raise ValueError(f"n={n} pairs are too many for the memory of this machine: {large}") from None
     sides = tuple(tuple(f"{side}{i}" for i in range(array.shape[1])) for side, array in (("x", x), ("y", y)))
     return Sample(x, y, f"task {name}", (sides[0], sides[1]), task=task)
 
@@ -81,6 +90,15 @@ def load(path: Path, x: str | None = None, y: str | None = None, header: bool | 
     Raises:
         ValueError: what cannot be read, is not there, or is on both sides.
     """
+    try:
+        return _loaded(path, x, y, header)
+    except MemoryError as large:
+        raise ValueError(f"file={str(path)!r} is too large for the memory of this machine: {large}") from None
+    except OSError as problem:
+        raise ValueError(f"file={str(path)!r} cannot be read: {problem.strerror or problem}") from None
+
+
+def _loaded(path: Path, x: str | None, y: str | None, header: bool | None) -> Sample:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     kind = suffixes[-1] if suffixes else ""
     if not path.is_file():
@@ -89,15 +107,12 @@ def load(path: Path, x: str | None = None, y: str | None = None, header: bool | 
         raise ValueError(f"file={str(path)!r} must be one of {KINDS}")
     if header is not None and kind not in TEXT:
         raise ValueError(f"header={header} is for text tables alone, not for {kind}")
-    try:
-        if kind == ".npz":
-            left, right = _from_npz(path, x or "x", y or "y")
-        elif kind == ".npy":
-            left, right = _from_npy(path, x, y)
-        else:
-            left, right = _delimited.read(path, header, lambda names: _sides(path, names, x, y))
-    except OSError as problem:
-        raise ValueError(f"file={str(path)!r} cannot be read: {problem.strerror or problem}") from None
+    if kind == ".npz":
+        left, right = _from_npz(path, x or "x", y or "y")
+    elif kind == ".npy":
+        left, right = _from_npy(path, x, y)
+    else:
+        left, right = _delimited.read(path, header, lambda names: _sides(path, names, x, y))
     return Sample(left.values, right.values, path.name, (left.names, right.names), (*left.notes, *right.notes))
 
 
@@ -140,15 +155,13 @@ def pick(side: str, given: str, names: Sequence[str], where: str) -> list[int]:
             raise ValueError(
                 f"{side}={given!r}: {where} has {names.count(token)} columns named {token!r}; give their numbers, from 0"
             )
-        found += _numbered(token, names)
-    unknown = [token for token in tokens if not _numbered(token, names)]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], names, n=3, cutoff=0.6)
-        more = f"; did you mean {', '.join(near)}?" if near else ""
-        has = "" if list(names) == [str(i) for i in range(len(names))] else f"{_shown(names)}, or by number "
-        raise ValueError(
-            f"{side}={given!r}: {where} has no column {unknown[0]!r}; it has {has}0-{len(names) - 1}{more}"
-        )
+        numbers = _numbered(token, names)
+        if not numbers:
+            near = difflib.get_close_matches(token, names, n=3, cutoff=0.6)
+            more = f"; did you mean {', '.join(near)}?" if near else ""
+            has = "" if list(names) == [str(i) for i in range(len(names))] else f"{_shown(names)}, or by number "
+            raise ValueError(f"{side}={given!r}: {where} has no column {token!r}; it has {has}0-{len(names) - 1}{more}")
+        found += numbers
     return list(dict.fromkeys(found))
 
 
@@ -164,23 +177,24 @@ def _numbered(token: str, names: Sequence[str]) -> list[int]:
     return []
 
 
+# of a member cut short, altered, encrypted or packed in a way that this Python has not
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+
+
 def _from_npz(path: Path, x: str, y: str) -> tuple[Encoded, Encoded]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"file={str(path)!r} is no .npz archive, or a damaged one")
+    try:
+        zipfile.ZipFile(path).close()  # numpy would leave a damaged one open
+        opened = np.load(path, allow_pickle=False)
+    except (*DAMAGE, ValueError) as damage:
+        raise ValueError(f"file={str(path)!r} is no .npz archive, or a damaged one: {damage}") from None
     sides = []
-    with np.load(path, allow_pickle=False) as held:
+    with opened as held:
         for side, given in (("x", x), ("y", y)):
             name, _, columns = (given, "", "") if given in held.files else given.partition(":")
             if name not in held.files:
                 has = f"it has {_shown(held.files)} (one of them, or NAME:COLUMNS)"
                 raise ValueError(f"{side}={given!r}: {path} has no array {name!r}; {has}")
-            try:
-                array = held[name]
-            except ValueError as pickled:
-                raise ValueError(f"{side}={given!r}: array {name!r} of {path} holds objects, not numbers") from pickled
-            except (zipfile.BadZipFile, zlib.error, EOFError) as damage:
-                raise ValueError(f"{side}={given!r}: array {name!r} of {path} is damaged: {damage}") from None
-            sides.append((side, name, columns, array))
+            sides.append((side, name, columns, _member(held, name, f"{side}={given!r}: array {name!r} of {path}")))
     made = [_encoded(path, *one) for one in sides]
     both = [column for column in made[0].names if column in made[1].names]
     if both:
@@ -188,6 +202,19 @@ def _from_npz(path: Path, x: str, y: str) -> tuple[Encoded, Encoded]:
             f"x and y share {_shown(both)}: what is on both sides makes the information that of a column with itself"
         )
     return made[0], made[1]
+
+
+def _member(held: Any, name: str, where: str) -> Any:
+    try:
+        array = held[name]
+    except DAMAGE as damage:
+        raise ValueError(f"{where} is damaged: {damage}") from None
+    except ValueError as problem:
+        why = "holds objects, not numbers" if "allow_pickle" in str(problem) else f"is damaged: {problem}"
+        raise ValueError(f"{where} {why}") from None
+    if not isinstance(array, np.ndarray):  # numpy gives the bytes of a file of another kind
+        raise ValueError(f"{where} is no .npy array, but a file of another kind")
+    return array
 
 
 def _from_npy(path: Path, x: str | None, y: str | None) -> tuple[Encoded, Encoded]:

@@ -8,13 +8,23 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from drocl.mi._types import Array
 
 
+def fold_mean(values: Sequence[float], parts: Sequence[Array]) -> float:
+    """Mean of one value a fold, weighted by the size of its part."""
+    return float(np.average(values, weights=[len(one) for one in parts]))
+
+
+def over_folds(values: Sequence[float], influence: Sequence[Array]) -> tuple[float, float]:
+    """`fold_mean` and its standard error, from the influence values of each fold."""
+    return fold_mean(values, influence), standard_error(values, influence)
+
+
 def standard_error(values: Sequence[float], influence: Sequence[Array]) -> float:
-    """Of the mean over folds weighted by size: sampling within folds, and what folds differ beyond it (their critics)."""
+    """Of `fold_mean`: sampling within folds, and what folds differ beyond it (their critics)."""
     sizes = np.array([len(one) for one in influence], dtype=float)
     within = np.array([float(np.sum((one - one.mean()) ** 2)) for one in influence])
     sampling = within.sum() / sizes.sum() ** 2
@@ -29,7 +39,7 @@ def standard_error(values: Sequence[float], influence: Sequence[Array]) -> float
 
 def normal_interval(value: float, error: float, level: float) -> tuple[float, float]:
     """value -+ quantile * error."""
-    half = float(norm.ppf(0.5 + 0.5 * level)) * error
+    half = float(ndtri(0.5 + 0.5 * level)) * error
     return value - half, value + half
 
 

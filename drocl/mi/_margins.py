@@ -48,6 +48,10 @@ class Margins:
         """Of the sample, (n, d)."""
         return np.stack([table[p][i] for p, i in zip(self.places, self.of_sample, strict=True)], axis=1)
 
+    def levels(self, x: Array) -> Array:
+        """Empirical distribution functions at points x (m, d), in (0, 1): mid-ranks at ties."""
+        return self.new_scores(np.arange(1, 2 * self.n) / (2.0 * self.n), x)
+
     def new_scores(self, table: Array, x: Array) -> Array:
         """Of new points x (m, d): linear between knots; beyond the sample, that of its end."""
         columns = [np.interp(c, k, table[p]) for c, k, p in zip(x.T, self.knots, self.places, strict=True)]

@@ -140,12 +140,7 @@ def _rectangles(rank: Whole, first: Whole, last: Whole) -> Whole:
     values[rank[0]] = rank[1]  # second rank, in the order of the first
     total = np.zeros(first.shape[1], dtype=np.int64)
     sides = [[first[0], last[0], first[1], -1], [first[0], last[0], last[1], 1]]
-    full = 1 << max(1, (n - 1).bit_length())
-    for side in sides:  # where the bound is n a power of two, no bit of it is looked at
-        top = side[2] >= full
-        total += side[3] * np.where(top, side[1] - side[0], 0)
-        side[2] = np.where(top, 0, side[2])
-    bit = full >> 1
+    bit = 1 << (n.bit_length() - 1)  # the highest of n: a bound may be n itself, which no rank is
     while bit:
         zero = (values & bit) == 0
         before = np.concatenate([[0], np.cumsum(zero)])
@@ -200,12 +195,18 @@ def _brute(points: Array, queries: Array, k: int) -> tuple[Array, Whole]:
     distances, indices = [], []
     for start in range(0, len(queries), STRIP):
         far = cdist(queries[start : start + STRIP], points, "chebyshev")
-        index = np.argpartition(far, k - 1, axis=1)[:, :k]
-        value = np.take_along_axis(far, index, 1)
-        order = np.argsort(value, axis=1, kind="stable")
-        distances.append(np.take_along_axis(value, order, 1))
-        indices.append(np.take_along_axis(index, order, 1))
+        value, index = _smallest(far, k)
+        distances.append(value)
+        indices.append(index)
     return np.concatenate(distances), np.concatenate(indices)
+
+
+def _smallest(table: Array, k: int) -> tuple[Array, Whole]:
+    """The k smallest of each row of a table, rising, and their columns: (rows, k) each."""
+    index = np.argpartition(table, k - 1, axis=1)[:, :k]
+    value = np.take_along_axis(table, index, 1)
+    order = np.argsort(value, axis=1, kind="stable")
+    return np.take_along_axis(value, order, 1), np.take_along_axis(index, order, 1)
 
 
 def _by_bits(points: Array, queries: Array, k: int) -> tuple[Array, Whole]:
@@ -227,11 +228,8 @@ def _by_bits(points: Array, queries: Array, k: int) -> tuple[Array, Whole]:
     table[row, place] = far
     which = np.zeros(table.shape, dtype=np.int64)
     which[row, place] = column
-    index = np.argpartition(table, k - 1, axis=1)[:, :k]
-    value = np.take_along_axis(table, index, 1)
-    order = np.argsort(value, axis=1, kind="stable")
-    index = np.take_along_axis(index, order, 1)
-    return np.take_along_axis(value, order, 1), np.take_along_axis(which, index, 1)
+    value, index = _smallest(table, k)
+    return value, np.take_along_axis(which, index, 1)
 
 
 def _members(boxes: Boxes) -> tuple[Whole, Whole]:

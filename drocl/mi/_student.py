@@ -57,24 +57,33 @@ def log_ratio_constant(nu: float, dim_x: int, dim_y: int) -> float:
     return log_constant(nu, dim_x + dim_y) - log_constant(nu, dim_x) - log_constant(nu, dim_y)
 
 
-def weights(z: Array, nu: float, scatter: Array) -> tuple[Array, Array, float]:
-    """EM weights (n,), quadratic forms (n,) and log-determinant at a scatter (d, d)."""
+def forms(z: Array, scatter: Array) -> tuple[Array, float]:
+    """Quadratic forms (n,) of z (n, d) and log-determinant at a scatter (d, d)."""
     lower = np.linalg.cholesky(scatter + RIDGE * np.diag(np.diag(scatter)))
     form = np.square(solve_triangular(lower, z.T, lower=True, check_finite=False)).sum(0)
-    weight = np.ones(len(z)) if math.isinf(nu) else (nu + z.shape[1]) / (nu + form)
-    return weight, form, 2.0 * float(np.log(np.diag(lower)).sum())
+    return form, 2.0 * float(np.log(np.diag(lower)).sum())
+
+
+def weights(z: Array, nu: float, scatter: Array) -> Array:
+    """EM weights (n,) of z (n, d) at a scatter (d, d), for finite nu."""
+    return np.asarray((nu + z.shape[1]) / (nu + forms(z, scatter)[0]))
+
+
+def efficiency(nu: float, d: int) -> float:
+    """Of the t scatter: the share of a sample that it counts for, 1 for nu = inf."""
+    return 1.0 if math.isinf(nu) else (nu + d) / (nu + d + 2.0)
 
 
 def scatter(z: Array, nu: float, start: Array, tolerance: float, steps: int = 200) -> Array:
     """Maximum-likelihood scatter (d, d) of z (n, d) about 0 by EM, weights normalised to sum n (Kent, Tyler and Vardi 1994)."""
     current = start
     for _ in range(steps):
-        weight = weights(z, nu, current)[0]
+        weight = weights(z, nu, current)
         new = (z * weight[:, None]).T @ z / weight.sum()
         size = np.sqrt(np.diag(new))
         moved = np.abs((new - current) / np.outer(size, size)).max()
         current = new
-        if math.isinf(nu) or moved < tolerance:
+        if moved < tolerance:
             break
     return current
 
@@ -83,20 +92,17 @@ def log_likelihood(z: Array, nu: float, fitted: Array) -> float:
     """Of the copula, a row: joint log-density at scores z over the product of its margins, the scatter scaled to correlations."""
     size = np.sqrt(np.diag(fitted))
     d = z.shape[1]
-    _, form, log_det = weights(z, nu, fitted / np.outer(size, size))
+    form, log_det = forms(z, fitted / np.outer(size, size))
     joint = log_constant(nu, d) - 0.5 * log_det + float(log_shape(nu, d, form).mean())
     single = d * log_constant(nu, 1) + float(log_shape(nu, 1, z**2).sum(1).mean())
     return float(joint - single)
 
 
-def freedom(scores: Callable[[float], Array]) -> tuple[float, float]:
-    """Degrees of freedom with the largest profile likelihood, and the gain a row over the Gaussian copula.
+def freedom(scores: Callable[[float], Array]) -> float:
+    """Degrees of freedom with the largest profile likelihood; inf where the gain over the Gaussian does not pay for a parameter.
 
     Args:
         scores: from nu to the scores (n, d) of the sample under t margins.
-
-    Returns:
-        (nu, gain); (inf, 0) where the gain does not pay for a parameter.
     """
     normal = scores(math.inf)
     start = normal.T @ normal / len(normal)
@@ -112,4 +118,4 @@ def freedom(scores: Callable[[float], Array]) -> tuple[float, float]:
 
     found = minimize_scalar(loss, bounds=(math.log(LEAST), math.log(MOST)), method="bounded", options={"xatol": 0.01})
     gain = -float(found.fun) - gaussian
-    return (math.exp(float(found.x)), gain) if gain * len(normal) > 1.0 else (math.inf, 0.0)
+    return math.exp(float(found.x)) if gain * len(normal) > 1.0 else math.inf

@@ -112,7 +112,7 @@ def _option(where: str, text: str) -> tuple[str, Any]:
         return key, words[value.lower()]
     try:
         return key, float(value) if value.lower() in ("inf", "-inf") else ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # what the parser raises for words
         return key, value
 
 
@@ -153,7 +153,7 @@ def run(
     Yields:
         `estimator`, `value`, `lo`, `hi`, `quantity`, `truth`, ...; or `estimator` and `error`, where one failed.
     """
-    digest, library = sample.digest(), results.library_fingerprint()
+    library = results.library_fingerprint()
     for place, choice in enumerate(choices):
         if choice.problem:
             yield {"estimator": choice.label, "error": choice.problem, "loaded": False}
@@ -161,7 +161,7 @@ def run(
         address = results.key(
             kind="mi",
             library=library,
-            data=digest,
+            data=sample.digest,
             estimator=choice.name,
             options=choice.options,
             settings=asdict(settings),

@@ -200,14 +200,14 @@ def _read_out(
     """Value, interval, which read-out, warnings."""
     if chosen.name == "ksg":
         return _neighbours(x, y, level, seed)
-    error = _interval.standard_error([h.value for h in chosen.held], [h.influence for h in chosen.held])
-    middle = chosen.value + 0.5 * chosen.gap
+    held, error = _interval.over_folds([h.value for h in chosen.held], [h.influence for h in chosen.held])
+    middle = held + 0.5 * chosen.gap
     if chosen.name in ("gaussian", "student"):
         law = (GaussianCopula if chosen.name == "gaussian" else StudentCopula).fit(x, y)
         own = law.mutual_information()
         if _fits(law, x, y) and abs(own - middle) <= max(AGREES * abs(own), 4.0 * error):
             return own, _interval.normal_interval(own, law.standard_error(x, y), level), "model", []
-    value, (low, high) = _interval.corrected(chosen.value, error, level, chosen.value + chosen.gap, "value")
+    value, (low, high) = _interval.corrected(held, error, level, held + chosen.gap, "value")
     return value, (low, high + 0.5 * chosen.gap), "kl", []
 
 

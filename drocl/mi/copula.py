@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtr, fdtr
 
 from drocl.mi import _interval
 from drocl.mi._classical import finish
@@ -102,7 +102,7 @@ class Copula:
         self, x: Array, y: Array, order: np.ndarray, family: str, folds: int
     ) -> tuple[float, float, Array, int]:
         """Value, standard error, cross-fitted log-ratio of every pair, size of the smallest training part."""
-        ratios, values, influence, sizes = np.empty(len(x)), [], [], []
+        ratios, values, influence = np.empty(len(x)), [], []
         for train, test in splits(order, folds):
             law = FAMILIES[family](x[train], y[train])
             if self.readout == "kl":
@@ -113,16 +113,14 @@ class Copula:
                 value, own = float(ratios[test].mean()), ratios[test] - ratios[test].mean()
             values.append(value)
             influence.append(own)
-            sizes.append(len(test))
-        error = _interval.standard_error(values, influence)
-        return float(np.average(values, weights=sizes)), error, ratios, len(x) - max(sizes)
+        return *_interval.over_folds(values, influence), ratios, len(x) - max(map(len, influence))
 
 
 def misfit(law: Elliptical, x: Array, y: Array) -> float:
     """Distance between the distribution functions of the radius of the scores: of the sample, and under the fitted law."""
     d, nu = sum(law.canonical.dims), law.nu
     form = np.sum(law.canonical.forms(*law.scores(x, y), law.canonical.rho), axis=0)
-    level = np.sort(stats.chi2.cdf(form, d) if math.isinf(nu) else stats.f.cdf(form / d, d, nu))
+    level = np.sort(chdtr(d, form) if math.isinf(nu) else fdtr(d, nu, form / d))
     steps = np.arange(len(x) + 1) / len(x)
     return float(max((steps[1:] - level).max(), (level - steps[:-1]).max()))
 

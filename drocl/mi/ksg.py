@@ -2,7 +2,7 @@ r"""Kraskov, Stoegbauer and Grassberger: mutual information from nearest neighbo
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -187,10 +187,8 @@ def _moved(found: MIEstimate, drift: float) -> MIEstimate:
         f"the estimate moves with n: {found.value - drift:.3f} nats from parts of the sample, {found.value:.3f} from all; "
         "nearest neighbours are biased here, and the truth likely lies farther in the same direction"
     )
-    return MIEstimate(
-        found.value, (lo + min(drift, 0.0), hi + max(drift, 0.0)), found.level, found.history, found.estimator, found.n_train,
-        found.n_test, found.seconds, (*found.warnings, text), found.details,
-    )  # fmt: skip
+    wider = (lo + min(drift, 0.0), hi + max(drift, 0.0))
+    return replace(found, interval=wider, warnings=(*found.warnings, text))
 
 
 def _ties(x: Array, y: Array) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from drocl.mi._margins import Margins
 from drocl.mi._types import Array
 
 MODES = ("none", "standardize", "ranks", "copula", "rich")
@@ -24,29 +25,6 @@ def check_mode(mode: str) -> str:
     if mode not in MODES:
         raise ValueError(f"preprocess={mode!r} must be one of {', '.join(MODES)}")
     return mode
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Empirical distribution functions of columns: mid-ranks at ties, linear in between, constant beyond the sample."""
-
-    knots: tuple[Array, ...]
-    levels: tuple[Array, ...]
-
-    @classmethod
-    def fit(cls, x: Array) -> "Ranks":
-        knots, levels = [], []
-        for column in x.T:
-            value, count = np.unique(column, return_counts=True)
-            upper = np.cumsum(count)
-            knots.append(value)
-            levels.append((upper - 0.5 * count) / column.size)
-        return cls(tuple(knots), tuple(levels))
-
-    def __call__(self, x: Array) -> Array:
-        """Levels in (0, 1), shape of x."""
-        columns = [np.interp(c, k, v) for c, k, v in zip(x.T, self.knots, self.levels, strict=True)]
-        return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +40,7 @@ class Preprocessor:
     width: int
     center: Array
     scale: Array
-    ranks: Ranks | None
+    margins: Margins | None
     norm: tuple[float, float]
     categories: tuple[tuple[int, Array], ...]
 
@@ -85,9 +63,9 @@ class Preprocessor:
         if robust:
             length = _log_norm((x - center) / scale)
             norm = (float(length.mean()), float(length.std()) or 1.0)
-        ranks = Ranks.fit(x) if mode in ("ranks", "copula", "rich") else None
+        margins = Margins.fit(x) if mode in ("ranks", "copula", "rich") else None
         return cls(
-            mode, x.shape[1], center, scale, ranks, norm, categories(x) if indicators and x.shape[1] <= 4 else ()
+            mode, x.shape[1], center, scale, margins, norm, categories(x) if indicators and x.shape[1] <= 4 else ()
         )
 
     def __call__(self, x: Array) -> Array:
@@ -103,9 +81,9 @@ class Preprocessor:
     def _main(self, x: Array) -> Array:
         if self.mode == "none":
             return x
-        if self.ranks is None:
+        if self.margins is None:
             return (x - self.center) / self.scale
-        level = self.ranks(x)
+        level = self.margins.levels(x)
         return np.sqrt(3.0) * (2.0 * level - 1.0) if self.mode == "ranks" else np.asarray(ndtri(level))
 
 

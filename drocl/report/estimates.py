@@ -78,7 +78,7 @@ def survey(asked: Asked, out: Path, screen: Console, *, fresh: bool = False) -> 
         fresh: compute also what is stored.
 
     Returns:
-        Whether every estimator gave a number.
+        Whether every estimator gave a number, and the picture could be drawn.
 
     Raises:
         ValueError: wrong input or options, before any estimator runs.
@@ -91,19 +91,22 @@ def survey(asked: Asked, out: Path, screen: Console, *, fresh: bool = False) -> 
     _writable(out)
     document = {
         "source": sample.source, "n": len(sample.x), "columns": dict(zip("xy", sample.names, strict=True)), "notes": notes,
-        "data_sha256": sample.digest(), "truth": None if sample.task is None else sample.task.mutual_information,
+        "data_sha256": sample.digest, "truth": None if sample.task is None else sample.task.mutual_information,
         "settings": asdict(settings), "asked": asdict(asked), "complete": False,
     }  # fmt: skip
     rows = _rows(sample, choices, settings, out, document, fresh)
     document = {**document, "complete": True, "results": rows}
-    files = write_tables(out, document)
+    files, undrawn = write_tables(out, document), ""
     try:
         files += forest.draw(out, document)
-    finally:  # the numbers are worth having without a picture
-        estimate_table.show(screen, document)
+    except Exception as problem:  # the numbers are worth having without a picture
+        undrawn = f"the picture could not be drawn: {type(problem).__name__}: {problem}"
+    estimate_table.show(screen, document)
     for path in files:
-        screen.print(f"{path}", soft_wrap=True, highlight=False)
-    return not any("error" in row or row["value"] != row["value"] for row in rows)
+        screen.print(f"{path}", soft_wrap=True, highlight=False, markup=False)
+    if undrawn:
+        print(f"drocl: {undrawn}", file=sys.stderr)
+    return not (undrawn or any("error" in row or row["value"] != row["value"] for row in rows))
 
 
 def _rows(

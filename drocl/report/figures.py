@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from drocl import catalogue, engine, results
+from drocl import catalogue, engine, parts, results
 
 SCHEMA = 1
 PROFILES = ("quick", "standard", "paper")
@@ -102,7 +102,8 @@ def draw_figures(
         ids: figures to draw; None draws all.
         profile: "quick", "standard" or "paper": which configuration of the simulations.
         out: folder of results; simulation results go to `out/store`.
-        jobs: worker processes, at least 1; None lets the engine choose.
+        jobs: worker processes, at least 1; None lets the engine choose. Several simulations run side by side; the parts of a
+            single one do.
         progress: called as `progress(done, total, name)` after each simulation and each figure.
         engine_name: an engine of `drocl.engine`.
         root: a catalogue, as `drocl.catalogue.find` takes it.
@@ -143,7 +144,8 @@ def draw_figures(
 
     # addresses are fixed here, once: a worker that started later might see other sources
     addresses = {name: simulation_key(name, profile, root) for name in simulations}
-    runs = [(home, name, profile, str(place), addresses[name], fresh) for name in simulations]
+    inner = jobs if len(simulations) == 1 else 1  # a single one runs in this process, which has the workers to give
+    runs = [(home, name, profile, str(place), addresses[name], fresh, inner) for name in simulations]
     seconds = advance(runs, _simulate)
     before = {entry["id"]: entry for entry in read_index(place)}
     ready = [name for name in wanted if known[name].simulation in seconds]
@@ -215,15 +217,18 @@ def _simulation(house: catalogue.Catalogue, name: str, profile: str) -> tuple[Mo
     return module, module.PROFILES[profile], results.digest_of([path, *house.shared("simulations")])
 
 
-def _simulate(home: str, name: str, profile: str, out: str, address: str, fresh: bool) -> tuple[str, float, str]:
-    """Have a simulation's result in the store; return its name, the seconds it took, and what went wrong."""
+def _simulate(
+    home: str, name: str, profile: str, out: str, address: str, fresh: bool, jobs: int | None
+) -> tuple[str, float, str]:
+    """Have a simulation's result in the store, and its finished parts; return its name, its seconds, what went wrong."""
     try:
         store = results.Store(Path(out) / "store")
         held = None if fresh else store.get(address)
         if held is None:
             module, config, _ = _simulation(catalogue.find(home), name, profile)
             started = time.perf_counter()
-            tables = module.run(config)
+            with parts.kept(store, jobs=jobs, fresh=fresh):
+                tables = module.run(config)
             held = store.put(address, {"tables": tables, "seconds": time.perf_counter() - started})
         return name, float(held["seconds"]), ""
     except Exception as error:  # one simulation must not stop the others

@@ -81,10 +81,12 @@ def _forest(document: Mapping[str, Any]) -> Any:
             f"truth {truth:.3f}", (truth, 1.0), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
             color=TRUTH, fontsize=8, ha="center", va="bottom", annotation_clip=False,
         )  # fmt: skip
-    ax.set_yticks(range(len(rows)), labels)
+    ax.set_yticks(range(len(rows)), labels, parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"nats, with {document['settings']['level']:.0%} intervals" + _key(shown, high))
-    ax.set_title(f"{document['source']}, n = {document['n']:,}", loc="left", pad=16 if truth is not None else 6)
+    ax.set_title(
+        f"{document['source']}, n = {document['n']:,}", loc="left", pad=16 if truth is not None else 6, parse_math=False
+    )
     return figure
 
 

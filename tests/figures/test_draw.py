@@ -4,7 +4,9 @@ import csv
 import importlib.util
 import itertools
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -165,6 +167,90 @@ def test_drawing_one_keeps_the_entries_of_the_others(root: Path, tmp_path: Path)
     assert [entry["id"] for entry in read_index(tmp_path)] == list(NAMES)
     (tmp_path / "figures" / "lemma-one-gap.pdf").unlink()
     assert [entry["id"] for entry in read_index(tmp_path)] == ["tau-against-eta"], "an entry without its files is none"
+
+
+PARTS = '''
+"""A curve, point by point."""
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from drocl import parts
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Config:
+    points: int = 5
+
+
+PROFILES = {"quick": Config()}
+COST = "seconds"
+
+
+def part(i):
+    if i == 3 and (HERE / "stop").exists():
+        raise KeyboardInterrupt
+    with open(HERE / "parts.log", "a") as log:
+        log.write(f"{i} {os.getpid()} {__name__.rpartition('.')[2]}\\n")
+    return {"x": 1.0 + i, "y": 1 / (1.0 + i)}
+
+
+def run(config):
+    with open(HERE / "runs.log", "a") as log:
+        log.write(f"{os.getpid()}:{__name__.rpartition('.')[2]} ")
+    rows = parts.gather(part, [(i,) for i in range(config.points)])
+    return {"curve": {"x": [r["x"] for r in rows], "y": [r["y"] for r in rows], "open": [float("nan")] * len(rows)}}
+'''
+
+
+def in_parts(root: Path) -> Path:
+    """The simulation of the catalogue, now in parts; the log of those that were run: number, process, simulation."""
+    (root / "simulations" / "sim_curve.py").write_text(PARTS)
+    return root / "simulations" / "parts.log"
+
+
+def test_an_interrupted_figure_goes_on_with_the_parts_that_are_left(root: Path, tmp_path: Path) -> None:
+    log, stop = in_parts(root), root / "simulations" / "stop"
+    stop.touch()
+    with pytest.raises(KeyboardInterrupt):
+        draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["0", "1", "2"]
+    stop.unlink()
+    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["0", "1", "2", "3", "4"]
+    assert (tmp_path / "figures" / "tau-against-eta.csv").read_text().splitlines()[5] == "5.0,0.2"
+    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1, fresh=True)
+    assert len(log.read_text().splitlines()) == 10, "fresh runs the parts again"
+
+
+def test_the_figure_finds_the_parts_of_a_simulation_run_by_hand(root: Path, tmp_path: Path) -> None:
+    log = in_parts(root)
+    (root / "simulations" / "_run.py").write_text((ROOT / "simulations" / "_run.py").read_text())
+    line = [sys.executable, "-m", "simulations._run", "sim_curve", "--out", str(tmp_path)]
+    change(root / "simulations" / "sim_curve.py", "def run", "def report(tables):\n    return []\n\n\ndef run")
+    subprocess.run(line, cwd=root, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert len(log.read_text().splitlines()) == 5
+    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
+    assert len(log.read_text().splitlines()) == 5
+
+
+def test_a_simulation_on_a_worker_runs_its_parts_there_and_a_single_one_spreads_them(
+    root: Path, tmp_path: Path
+) -> None:
+    log = in_parts(root)
+    (root / "simulations" / "sim_other.py").write_text(PARTS)
+    change(root / "figures" / "fig_lemma_one_gap.py", "sim_curve", "sim_other")
+    draw_figures(root=root, out=tmp_path / "two", jobs=2)
+    assert len(log.read_text().splitlines()) == 10
+    where = dict(reversed(word.split(":")) for word in (root / "simulations" / "runs.log").read_text().split())
+    assert all(process == where[name] for _, process, name in map(str.split, log.read_text().splitlines()))
+    assert str(os.getpid()) not in where.values()
+    log.unlink()
+    draw_figures(["lemma-one-gap"], root=root, out=tmp_path / "one", jobs=2)
+    processes = {line.split()[1] for line in log.read_text().splitlines()}
+    assert processes
+    assert str(os.getpid()) not in processes
 
 
 def test_workers_draw_what_one_process_draws(drawn: tuple[Path, Path, list[dict[str, Any]]], tmp_path: Path) -> None:

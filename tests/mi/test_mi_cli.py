@@ -1,5 +1,6 @@
 """`drocl mi`: files of many forms give the same pairs, nothing finished is lost, and one failure stops nothing else."""
 
+import contextlib
 import csv
 import gzip
 import json
@@ -7,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,11 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def z():
-    """Four columns, the last one dependent on the first."""
+    return four_columns()
+
+
+def four_columns():
+    """The last one dependent on the first."""
     found = np.random.default_rng(3).standard_normal((N, 4))
     found[:, 3] += found[:, 0]
     return found
@@ -153,6 +159,23 @@ def test_the_estimate_from_a_file_is_that_from_arrays(z):
     assert value() == mi.estimate(z[:, :2], z[:, 3], "cca").value
 
 
+@pytest.mark.parametrize("form", ["npz", "npy", "white space", "gzip", "tab"])
+def test_suffixes_may_be_written_in_capitals(form, z):
+    file, words = write(form, z)
+    words = dict(zip(words[::2], words[1::2], strict=True))
+    loud = Path(file.replace("z.csv", "z.tsv") if form == "tab" else file)
+    loud = Path(file).rename(loud.stem.upper().replace("Z", "z", 1) + loud.suffix.upper())
+    got = _files.load(loud, words.get("--x"), words.get("--y"))
+    assert np.array_equal(np.hstack([got.x, got.y]), z[:, [0, 1, 3]]), loud
+
+
+def test_a_tab_table_in_capitals_keeps_its_commas(z):
+    rows = [[f"{a},{a}", b] for a, b in z[:, :2].tolist()]  # both marks stand equally often
+    Path("Z.TSV").write_text(text(rows, "\t", ["x", "y"]))
+    with pytest.raises(ValueError, match="column 'x' is text with 120 different values"):
+        _files.load(Path("Z.TSV"))
+
+
 def test_two_columns_need_no_names_and_columns_called_x_and_y_are_found_in_any_order(z):
     Path("two.csv").write_text(text(z[:, [0, 3]].tolist(), names=None))
     Path("xy.csv").write_text(text(z[:, [3, 1, 0]].tolist(), names=["y", "other", "x"]))
@@ -209,9 +232,38 @@ def broken(z):
         "typo.csv": changed(5, 2, "oops"), "ragged.csv": text(short), "comma.csv": text(comma, ";", ["x", "y"]),
         "double.csv": text(rows, names=["a", "a", "c", "d"]), "empty.csv": "\n", "header.csv": "a,b,c,d\n", "plain.csv": text(rows),
         "ids.csv": text([[f"id{i}", row[0]] for i, row in enumerate(rows)], names=["x", "y"]), "few.csv": text(rows[:15]),
-        "flat.csv": text([[1.0, *row[1:]] for row in rows]), "bad.npz": "no archive", "bad.npy": "no array", "table.parquet": "",
-        "bad.csv.gz": "no gzip",
+        "blank.csv": ",,,\n,,,\n", "bad.csv.gz": "no gzip", "table.parquet": "",
+        "flat.csv": text([[1.0, *row[1:]] for row in rows]), "bad.npz": "no archive", "bad.npy": "no array",
     }  # fmt: skip
+
+
+def damaged(z):
+    """Archives that cannot be unpacked, and what is no array in them."""
+    whole = bytearray(gzip.compress(text(z.tolist()).encode()))
+    Path("cut.csv.gz").write_bytes(whole[: len(whole) // 2])
+    whole[10] = 0xFF  # the first byte of the data: a block of a type that there is not
+    Path("turned.csv.gz").write_bytes(whole)
+    np.savez("objects.npz", x=np.array([1, None] * 15, dtype=object), y=np.arange(30.0), cube=np.zeros((30, 2, 2)))
+    np.savez_compressed("turned.npz", x=z[:, 0], y=z[:, 1])
+    bent = bytearray(Path("turned.npz").read_bytes())
+    bent[200] ^= 0xFF  # in the data of x
+    Path("turned.npz").write_bytes(bent)
+    bent[bent.rindex(b"PK\x01\x02")] ^= 0xFF  # the list of members
+    Path("listless.npz").write_bytes(bent)
+    with zipfile.ZipFile("notes.npz", "w") as archive:
+        archive.writestr("x", "no array")
+        archive.writestr("y.npy", b"\x93NUMPY\x01\x00 no header")
+
+
+@pytest.fixture(scope="module")
+def unusable(tmp_path_factory):
+    """A folder of them, and of plain.csv."""
+    folder, z = tmp_path_factory.mktemp("unusable"), four_columns()
+    for name, content in broken(z).items():
+        (folder / name).write_text(content)
+    with contextlib.chdir(folder):
+        damaged(z)
+    return folder
 
 
 ALL = ("--x", "a,b,c", "--y", "d")
@@ -230,12 +282,20 @@ ALL = ("--x", "a,b,c", "--y", "d")
         (("double.csv", *ALL), "double.csv has 2 columns named 'a'; give their numbers"),
         (("empty.csv",), "empty.csv is empty"),
         (("header.csv", *ALL), "header.csv holds no rows below its header"),
+        (("blank.csv", *ALL), "blank.csv holds no rows: all of its cells are empty"),
         (("ids.csv",), "column 'x' is text with 120 different values, such as 'id0'"),
         (("few.csv", *ALL), "n=15 pairs are too few: at least 20 are needed"),
         (("flat.csv", "--x", "a", "--y", "d"), "x is constant"),
         (("bad.npz",), "'bad.npz' is no .npz archive, or a damaged one"),
         (("bad.npy", "--x", "0", "--y", "1"), "'bad.npy' is no .npy file of numbers"),
         (("bad.csv.gz",), "bad.csv.gz is no text table in UTF-8"),
+        (("cut.csv.gz", *ALL), "cut.csv.gz is no text table in UTF-8: Compressed file ended before"),
+        (("turned.csv.gz", *ALL), "turned.csv.gz is no text table in UTF-8: "),
+        (("turned.npz",), "x='x': array 'x' of turned.npz is damaged: "),
+        (("listless.npz",), "'listless.npz' is no .npz archive, or a damaged one: "),
+        (("notes.npz",), "array 'x' of notes.npz is no .npy array, but a file of another kind"),
+        (("notes.npz", "--x", "y", "--y", "x"), "array 'y' of notes.npz is damaged: "),
+        (("a" * 300 + ".csv",), "cannot be read: File name too long"),
         (("table.parquet",), "must be one of .npz, .npy, .csv"),
         (("nowhere.csv",), "'nowhere.csv' is not a file"),
         (("plain.csv",), "x: name the columns with --x; plain.csv has 'a', 'b', 'c', 'd'"),
@@ -254,6 +314,10 @@ ALL = ("--x", "a,b,c", "--y", "d")
         (("--task", "1v1-norml-0.75"), "did you mean 1v1-normal-0.75"),
         (("--task", "1v1-normal-1.5"), "task='1v1-normal-1.5': correlation=1.5 must lie in (-1, 1)"),
         (("--task", "1v1-normal-0.75", "--n", "0"), "n=0 must be an integer of at least 1"),
+        (("--task", "1v1-normal-0.75", "--n", "1" + "0" * 15), f"n={10**15} pairs are too many for the memory"),
+        (("--task", "1v1-normal-0.75", "--n", "1" + "0" * 18), f"n={10**18} pairs are too many for the memory"),
+        (("--task", "1v1-normal-0.75", "--n", "1" + "0" * 30), f"n={10**30} pairs are too many for the memory"),
+        (("--task", "1v1-normal-0.75", "--seed", "-1"), "seed=-1 must be an integer >= 0"),
         (("--task", "1v1-normal-0.75", "--x", "a"), "x: is for a file"),
         (("plain.csv", *ALL, "-e", "cca,ksq"), "estimators='ksq' is unknown"),
         (("plain.csv", *ALL, "-e", "cca,ksq"), "did you mean ksg?"),
@@ -265,24 +329,25 @@ ALL = ("--x", "a,b,c", "--y", "d")
             ("plain.csv", *ALL, "-e", "ksg,cca", "--option", "kk=3"),
             "option='kk' is an option of none of the estimators",
         ),
+        (("plain.csv", *ALL, "-e", "ksg", "--option", "k={[1]:2}"), "k='{[1]:2}' must be a positive number"),
         (("plain.csv", *ALL, "--level", "2"), "level=2.0 must lie in (0, 1)"),
         (("plain.csv", *ALL, "--folds", "1"), "folds=1 must be None or an integer in [2, 12]"),
         (("plain.csv", *ALL, "--seed", "-1"), "seed=-1 must be an integer >= 0"),
         (("plain.csv", *ALL, "--preprocess", "log"), "preprocess='log' must be one of none, standardize"),
         (("plain.csv", *ALL, "--device", "nowhere"), "device='nowhere' is not available here"),
         (("plain.csv", *ALL, "--out", "plain.csv"), "out: File exists: plain.csv"),
+        (("plain.csv", *ALL, "--out", "plain.csv/within"), "out: Not a directory: plain.csv/within"),
+        (("plain.csv", *ALL, "--out", "o" * 300), "out: File name too long: ooo"),
     ],
 )
-def test_wrong_usage_is_exit_code_two_with_one_message_and_no_file(here, z, words, said):
-    for name, content in broken(z).items():
-        (here / name).write_text(content)
-    np.savez("objects.npz", x=np.array([1, None] * 15, dtype=object), y=np.arange(30.0), cube=np.zeros((30, 2, 2)))
+def test_wrong_usage_is_exit_code_two_with_one_message_and_no_file(unusable, monkeypatch, words, said):
+    monkeypatch.chdir(unusable)
     done = drocl_mi(*words) if "-e" in words else drocl_mi(*words, "-e", "cca")
     assert done.exit_code == 2, done.output
     assert said in done.stderr
     assert done.stderr.startswith("drocl: ")
     assert done.stderr.count("\n") == 1
-    assert not (here / "drocl-results" / "mi.json").exists()
+    assert not (unusable / "drocl-results" / "mi.json").exists()
 
 
 # failure, interruption, resumption
@@ -364,6 +429,27 @@ def test_where_no_number_is_found_there_is_no_picture(estimators):
     assert done.exit_code == 1
     assert "mi.png" not in done.stdout
     assert not Path("drocl-results/mi.png").exists()
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_leaves_table_and_files(monkeypatch):
+    def refuse(out, document):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(forest, "draw", refuse)
+    done = drocl_mi(*TASK, "-e", "cca")
+    assert done.exit_code == 1  # not 2: the estimators have run
+    assert "the picture could not be drawn: ValueError: no ink" in done.stderr
+    assert "truth 0.4133" in " ".join(done.stdout.split())
+    assert done.stdout.split()[-2:] == ["drocl-results/mi.json", "drocl-results/mi.csv"]
+    assert document()["complete"]
+
+
+def test_folders_and_files_may_be_called_what_markup_and_formulas_are(z):
+    Path("$x$ \\frac $_.csv").write_text(text(z.tolist()))
+    done = drocl_mi("$x$ \\frac $_.csv", *ALL, "-e", "cca,ksg:method='tree'", "--out", "[red]here")
+    assert done.exit_code == 0, done.output
+    files = [f"[red]here/mi.{kind}" for kind in ("json", "csv", "png", "svg", "pdf")]
+    assert done.stdout.split("\n")[-6:-1] == files
 
 
 NO_TORCH = """

@@ -11,9 +11,10 @@ from sklearn.base import clone
 
 from drocl import mi
 from drocl.mi import critics
-from drocl.mi._interval import corrected, standard_error
+from drocl.mi._interval import corrected, over_folds, standard_error
+from drocl.mi._margins import Margins
 from drocl.mi._readout import hill
-from drocl.mi.preprocess import Preprocessor, Ranks, transform
+from drocl.mi.preprocess import Preprocessor, transform
 
 SMALL = {
     "steps": 100,
@@ -262,6 +263,7 @@ def test_standard_error_is_that_of_a_mean():
     halves = [values[:500], values[500:]]
     assert standard_error([0.0, 0.0], halves) == pytest.approx(1.0 / math.sqrt(1000), rel=0.1)
     assert standard_error([0.0, 1.0], halves) > 0.4
+    assert over_folds([0.0, 1.0], [values[:250], values[250:]])[0] == pytest.approx(0.75), "a pair counts as a pair"
 
 
 def test_half_the_gap_is_the_bias_of_a_fitted_gaussian():
@@ -314,8 +316,8 @@ def test_preprocessing_modes():
     assert np.abs(transform(x, "ranks")).max() < math.sqrt(3.0)
     assert np.allclose(transform(x, "copula").std(0), 1.0, atol=0.02)
     assert transform(x, "none") is x
-    ranks = Ranks.fit(np.array([[0.0], [1.0], [1.0], [3.0]]))
-    assert ranks(np.array([[-9.0], [0.0], [0.5], [1.0], [3.0], [99.0]])).ravel().tolist() == [
+    margins = Margins.fit(np.array([[0.0], [1.0], [1.0], [3.0]]))
+    assert margins.levels(np.array([[-9.0], [0.0], [0.5], [1.0], [3.0], [99.0]])).ravel().tolist() == [
         0.125,
         0.125,
         0.3125,

@@ -64,6 +64,18 @@ def test_counts_are_exact_also_at_the_boundary(d: int, strict: bool, n: int) -> 
     np.testing.assert_array_equal(near.count(z, z[:120], radius, strict), expected)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 9, 16, 31, 32, 33])
+def test_rectangles_of_ranks_are_counted_up_to_every_edge(n: int) -> None:
+    """All rectangles at powers of two and beside them: a bound may be n itself, which no rank is."""
+    rng = np.random.default_rng(n)
+    rank = np.stack([rng.permutation(n), rng.permutation(n)])
+    edges = np.array([(a, b) for a in range(n + 1) for b in range(a, n + 1)])
+    i, j = rng.integers(len(edges), size=(2, 3000)) if n > 9 else np.indices((len(edges),) * 2).reshape(2, -1)
+    first, last = np.stack([edges[i, 0], edges[j, 0]]), np.stack([edges[i, 1], edges[j, 1]])
+    inside = (rank[:, :, None] >= first[:, None]) & (rank[:, :, None] < last[:, None])
+    np.testing.assert_array_equal(near._rectangles(rank, first, last), inside.all(0).sum(0))
+
+
 def test_the_estimate_is_symmetric_and_blind_to_the_order() -> None:
     x, y = normals(800, 2, 0.6, 0)
     order = np.random.default_rng(1).permutation(800)

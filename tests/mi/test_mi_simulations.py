@@ -182,7 +182,7 @@ def test_the_bridge_gives_the_constant_back() -> None:
     read = []
     for _ in range(400):
         x, y = task.sample(64, rng)
-        scores = np.stack([task.log_ratio(np.repeat(row[None], 64, 0), y) for row in x])
+        scores = task.log_ratio(np.repeat(x, 64, 0), np.tile(y, (64, 1))).reshape(64, 64)
         bridge.watch(torch.tensor(scores + shift))
         read.append(bridge.value(torch.tensor(scores + shift)))
     # the mean of 400 batches, whose standard error at the exact log-ratio is 0.005, and the bridge's own
@@ -327,8 +327,18 @@ def test_finished_parts_are_kept_and_others_run(tmp_path: Path) -> None:
 def test_a_part_that_fails_leaves_the_finished_ones(tmp_path: Path) -> None:
     items = [(sim_mi_tasks.FEW[0], 100, 0, "cca", 0.9), ("no such task", 100, 0, "cca", 0.9)]
     with parts.kept(results.Store(tmp_path)), pytest.raises(ValueError, match="no such task"):
-        parts.gather(sim_mi_tasks.part, items)
+        parts.gather(_estimates.part, items)
     assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_simulations_that_ask_for_the_same_estimate_share_its_part(tmp_path: Path) -> None:
+    seen: list[int] = []
+    same = {"tasks": sim_mi_tasks.FEW[:1], "n": 100, "estimators": ("cca",)}
+    with parts.kept(results.Store(tmp_path), progress=lambda done, total, name: seen.append(done)):
+        one = sim_mi_tasks.run(sim_mi_tasks.Config(**same, seeds=(100,)))
+        other = sim_mi_calibration.run(sim_mi_calibration.Config(**same, seeds=1))  # whose seeds begin at 100
+    assert seen == [1]
+    assert one["estimates"]["value"] == other["estimates"]["value"]
 
 
 @pytest.mark.slow
@@ -349,9 +359,25 @@ def test_jobs_below_one_are_refused() -> None:
 
 
 @pytest.mark.parametrize("module", SIMULATIONS, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
-def test_profiles_grow(module: Any) -> None:
+def test_each_profile_is_more_work_than_the_one_before(module: Any) -> None:
+    def work(config: Any) -> int:
+        """Product of the numbers of pairs, steps, seeds, tasks, ...: what they multiply to is what a run takes."""
+        values = [getattr(config, field.name) for field in dataclasses.fields(config)]
+        counts = [len(v) if isinstance(v, tuple) else v for v in values if isinstance(v, (int, tuple))]
+        return math.prod(max(count, 1) for count in counts)
+
     assert list(module.PROFILES) == ["quick", "standard", "paper"]
-    assert len({repr(config) for config in module.PROFILES.values()}) == 3
+    quick, standard, paper = map(work, module.PROFILES.values())
+    assert 4 * quick < standard < paper / 4
+
+
+@pytest.mark.parametrize("module", SIMULATIONS, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
+def test_profiles_name_what_there_is(module: Any) -> None:
+    for config in module.PROFILES.values():
+        assert set(getattr(config, "estimators", ())) <= set(_estimates.ESTIMATORS)
+        assert set(getattr(config, "trainings", ())) <= set(_staircase.TRAININGS)
+        for name in getattr(config, "tasks", ()):
+            assert tasks.get(name).mutual_information > 0.0
 
 
 def test_fields_of_a_configuration_are_replaced_from_words() -> None:
@@ -365,4 +391,4 @@ def test_figures_name_every_read_out() -> None:
     estimators = load("_estimators", "figures")
     for name, training in _staircase.TRAININGS.items():
         assert {(name, read[0]) for read in training.reads} <= set(estimators.READS)
-    assert set(sim_mi_tasks.ESTIMATORS) | set(sim_mi_sweeps.ESTIMATORS) <= set(estimators.NAMES)
+    assert set(_estimates.ESTIMATORS) <= set(estimators.NAMES)

@@ -1,0 +1,141 @@
+"""The measurements of one encoder on one data set: which of `drocl.encoders.evaluate`, by kind of data."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drocl.encoders import evaluate
+from drocl.encoders._order import generator, number
+from drocl.encoders._types import UNLABELLED, Dataset, Domain, Split
+from drocl.encoders.models.projector import ContrastiveModel
+
+CHUNK = 512
+ANCHORS = 2000  # examples of the statistics that are quadratic in their number
+
+
+def measure(
+    model: ContrastiveModel, domain: Domain, dataset: Dataset, *, temperature: float, device: torch.device, seed: int
+) -> dict[str, Any]:
+    """All that the theory speaks of, and the quality of the features.
+
+    Args:
+        model: trained.
+        domain, dataset: of the examples.
+        temperature: at which the worst case over the negatives is taken.
+        device: of the computation.
+        seed: of the views, of held-out parts and of folds.
+
+    Returns:
+        Numbers by name (`probe_accuracy`, `knn_accuracy`, `svm_accuracy`, `spearman_NAME`, `alignment`, `uniformity`, `radius`,
+        `effective_negatives`, `false_negative_mass`, ...), and lists by class. What the data does not allow is not there.
+    """
+    found: dict[str, Any] = {}
+    held = dataset.train if dataset.test is None else dataset.test
+    if dataset.kind == "graph":
+        found |= _graphs(model, domain, dataset, device, seed)
+    elif dataset.kind == "image":
+        found |= _images(model, domain, dataset, device, seed)
+    found |= spearman(model, dataset)
+    some = held.take(_spread(len(held), ANCHORS))
+    return found | _geometry(model, domain, some, temperature, device, seed)
+
+
+def quality(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: torch.device) -> float:
+    """One cheap number during training: weighted kNN accuracy, or the mean Spearman correlation of sentences; nan without either."""
+    if dataset.kind == "text":
+        scores = list(spearman(model, dataset, part="dev").values())
+        return sum(scores) / len(scores) if scores else float("nan")
+    if dataset.train.labels is None:
+        return float("nan")
+    train = _features(model, domain, dataset.train, device)
+    if dataset.test is None or dataset.test.labels is None:
+        return evaluate.knn_accuracy(train, dataset.train.labels, train, dataset.train.labels, k=_k(len(train)), leave_one_out=True)
+    test = _features(model, domain, dataset.test, device)
+    return evaluate.knn_accuracy(train, dataset.train.labels, test, dataset.test.labels, k=_k(len(train)))
+
+
+def spearman(model: ContrastiveModel, dataset: Dataset, part: str = "") -> dict[str, float]:
+    """Rank correlation of cosine and human score of the scored pairs whose name holds `part` (all, if none does)."""
+    from drocl.encoders.evaluate import sentences
+
+    chosen = {name: pairs for name, pairs in dataset.pairs.items() if part in name} or dataset.pairs
+    was = model.training
+    model.eval()
+    try:
+        return {f"spearman_{name.replace('-', '_')}": sentences.spearman(model.features, pairs) for name, pairs in chosen.items()}
+    finally:
+        model.train(was)
+
+
+def _images(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: torch.device, seed: int) -> dict[str, Any]:
+    train, test = dataset.train, dataset.test
+    if test is None or train.labels is None or test.labels is None or not _labelled(train):
+        return {}
+    x, u = _features(model, domain, train, device), _features(model, domain, test, device)
+    probe = evaluate.linear_probe(x.to(device), train.labels, u.to(device), test.labels, seed=seed)
+    return {
+        "probe_accuracy": probe.accuracy,
+        "probe_train_accuracy": probe.train_accuracy,
+        "probe_penalty": probe.penalty,
+        "knn_accuracy": evaluate.knn_accuracy(x.to(device), train.labels, u.to(device), test.labels, k=_k(len(x))),
+    }
+
+
+def _graphs(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: torch.device, seed: int) -> dict[str, Any]:
+    from drocl.encoders.evaluate import graphs
+
+    if dataset.train.labels is None:
+        return {}
+    found = graphs.svm_folds(_features(model, domain, dataset.train, device), dataset.train.labels, seed=seed)
+    return {"svm_accuracy": found["accuracy"], "svm_deviation": found["std"]}
+
+
+def _geometry(
+    model: ContrastiveModel, domain: Domain, split: Split, temperature: float, device: torch.device, seed: int
+) -> dict[str, Any]:
+    """Alignment and uniformity of the embeddings, and the worst case over the negatives at this temperature."""
+    source, n = domain.place(split, device), len(split)
+    z = evaluate.represent(model, domain, source, n, projected=True).to(device)
+    uniforms = torch.rand((2, n, domain.width), generator=generator(seed, "alignment")).to(device)
+    first, second = (_views(model, domain, source, n, uniforms[i], number(seed, "alignment", i)) for i in (0, 1))
+    labels = split.labels
+    case = evaluate.worst_case_statistics(z, labels, temperature=temperature)
+    found: dict[str, Any] = {
+        "alignment": evaluate.alignment(first, second),
+        "uniformity": evaluate.uniformity(z),
+        **case.summary(),
+    }
+    return found
+
+
+def _views(model: ContrastiveModel, domain: Domain, source: Any, n: int, uniforms: Tensor, seed: int) -> Tensor:
+    """Embeddings of one view of every example; where the domain draws nothing, the encoder's dropout makes the view."""
+    was, parts = model.training, []
+    model.train(domain.width == 0)
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for start in range(0, n, CHUNK):
+                rows = torch.arange(start, min(start + CHUNK, n))
+                parts.append(model(domain.views(source, rows, uniforms[start : start + CHUNK])).float())
+    finally:
+        model.train(was)
+    return torch.cat(parts)
+
+
+def _features(model: ContrastiveModel, domain: Domain, split: Split, device: torch.device) -> Tensor:
+    return evaluate.represent(model, domain, domain.place(split, device), len(split))
+
+
+def _labelled(split: Split) -> bool:
+    return split.labels is not None and bool((split.labels != UNLABELLED).any())
+
+
+def _k(n: int) -> int:
+    return max(1, min(200, n // 20))
+
+
+def _spread(n: int, most: int) -> Tensor:
+    """At most `most` rows, evenly spread over n."""
+    return torch.linspace(0, n - 1, min(n, most), dtype=torch.float64).round().to(torch.int64)

@@ -1,0 +1,107 @@
+"""An encoder back from its checkpoint, and measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from drocl.encoders import _evaluation, _losses, _runs, _setup
+from drocl.encoders._types import Dataset
+from drocl.encoders.config import TrainConfig, changed
+from drocl.encoders.models.projector import ContrastiveModel
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An encoder, and where it is from.
+
+    Attributes:
+        model: encoder and projector, in evaluation mode, on the CPU.
+        config: of its training.
+        data: the examples that it was built for.
+        temperature: of its loss at that moment.
+        step: of the checkpoint; -1 for weights.
+    """
+
+    model: ContrastiveModel
+    config: TrainConfig
+    data: _setup.Data
+    temperature: float
+    step: int
+
+    @property
+    def dataset(self) -> Dataset:
+        """The examples."""
+        return self.data.dataset
+
+
+def restore(path: Path | str, data: str | None = None) -> Restored:
+    """Encoder and projector of a checkpoint, of weights.safetensors (with config.yaml beside) or of a run's folder.
+
+    Args:
+        path: which.
+        data: another data set than that of its training.
+
+    Raises:
+        ValueError: damaged; or a model that does not fit the data.
+        FileNotFoundError: no such file; no config.yaml beside the weights.
+    """
+    path = Path(path)
+    config = _runs.config_of(path)
+    if data is not None and data != config.data:
+        config = changed(config, data=data, subset=None, data_format=None)
+    config = changed(config, label_noise=0.0, outliers=0.0, view_noise=0.0)
+    held = _setup.read_data(changed(config, batch_size=2, accumulate=1, devices=1, nodes=1), torch.device("cpu"))
+    model, loss, step = _setup.make_model(config, held.dataset), _setup.make_loss(config, gather=False), -1
+    if path.suffix == ".safetensors":
+        state = _weights(path)
+    else:
+        found = _runs.find(path)
+        state, step = found.model, found.step
+        loss.load_state_dict(found.loss)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"checkpoint={str(path)!r} does not fit {config.encoder} on {held.dataset.name}: {' '.join(str(error).split())[:300]}"
+        ) from None
+    return Restored(model.eval(), config, held, _losses.temperature_of(loss), step)
+
+
+def measure(
+    path: Path | str, data: str | None = None, *, temperature: float | None = None, device: str = "auto"
+) -> tuple[Restored, dict[str, Any]]:
+    """The measurements of `drocl.encoders.evaluate` for a checkpoint.
+
+    Args:
+        path, data: as `restore`.
+        temperature: of the worst case over the negatives; None is the loss's own.
+        device: "cpu", "cuda" or "auto".
+
+    Raises:
+        ValueError, FileNotFoundError: as `restore`; a device that is not here.
+    """
+    if temperature is not None and not temperature > 0.0:
+        raise ValueError(f"temperature={temperature} must be above 0")
+    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"device={device!r} must be auto, cpu or cuda, and be here")
+    which = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    held = restore(path, data)
+    at = held.temperature if temperature is None else temperature
+    found = _evaluation.measure(
+        held.model.to(which), held.data.domain, held.dataset, temperature=at, device=which, seed=held.config.seed
+    )
+    return held, found
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(path))
+    except SafetensorError as error:
+        raise ValueError(f"weights={str(path)!r} cannot be read: {error}") from None
+
+

@@ -1,0 +1,330 @@
+"""The training loop: steps, rows of numbers, checkpoints, and a way out that loses nothing."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drocl.encoders import _evaluation, _losses, _optim, _runs, _setup, checkpoint
+from drocl.encoders._step import step as make_step
+from drocl.encoders.checkpoint import Checkpoint
+from drocl.encoders.config import TrainConfig
+from drocl.encoders.logs import Log
+from drocl.encoders.models.projector import ContrastiveModel
+from drocl.losses import ContrastiveLoss
+
+Tell = Callable[[int, int, str], None]
+PAUSE = 30.0  # seconds between the checkpoints of epochs, where their distance is not given
+
+
+class Stopped(KeyboardInterrupt):
+    """A run that was asked to stop (Ctrl-C, SIGTERM), after its checkpoint was written."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gives.
+
+    Attributes:
+        config: the resolved configuration.
+        history: rows of metrics.csv.
+        metrics: what was measured at the end, by name; see `drocl.encoders.evaluate`.
+        model: encoder and projector, in evaluation mode, on the CPU.
+        steps: that were made, over all parts of the run.
+        seconds: of this part of the run, evaluation left out.
+        examples_per_second: of this part, a pair counts once; nan if it made no step.
+        folder: of the run; None where nothing was written.
+    """
+
+    config: TrainConfig
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    model: ContrastiveModel
+    steps: int
+    seconds: float
+    examples_per_second: float
+    folder: Path | None
+
+
+def train(
+    config: TrainConfig, out: Path | str | None = None, *, resume: Path | str | None = None, fresh: bool = False,
+    progress: Tell | None = None, measure: bool = True,
+) -> TrainResult:  # fmt: skip
+    """Train an encoder, and measure it.
+
+    The same call after a crash goes on from the last checkpoint and gives the numbers of a run that was never stopped; after
+    the end it returns the result without training.
+
+    Args:
+        config: what to train.
+        out: folder of the results; the run's is `out/train/LABEL`: config.yaml, metrics.csv, tensorboard/, last.ckpt,
+            previous.ckpt, weights.safetensors, result.json. None writes nothing.
+        resume: a checkpoint, or a run's folder, to go on from.
+        fresh: begin again, whatever lies in the folder.
+        progress: called as `progress(done, total, text)`.
+        measure: take the measurements at the end.
+
+    Raises:
+        ValueError: a configuration, data or checkpoint that is refused, before the first step.
+        RuntimeError: a loss that is no longer finite; a file that could not be written (the last good checkpoint stays).
+        Stopped: asked to stop; the checkpoint is written.
+    """
+    if resume is not None and fresh:
+        raise ValueError("resume, fresh: give one of them")
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    fabric = _setup.fabric_of(config)
+    fabric.launch()
+    folder = None if out is None else Path(out) / "train" / config.label()
+    if fresh and folder is not None and fabric.global_rank == 0:
+        _runs.clear(folder)
+    fabric.barrier()
+    here = _runs.resumed(config, Path(resume)) if resume is not None else _runs.place(config, folder)
+    fabric.barrier()  # all ranks have looked before one writes
+    data = _setup.read_data(config, fabric.device)
+    model = _setup.make_model(config, data.dataset)
+    loss = _setup.make_loss(config, gather=fabric.world_size > 1)
+    if here.finished is not None:
+        assert here.folder is not None
+        return _again(config, here, model)
+    run = _Run(config, here, fabric, data, model, loss, progress)
+    with _stoppable(here.folder is not None) as asked:
+        run.go(asked)
+    return run.result(measure)
+
+
+class _Run:
+    """A run between its first and its last step."""
+
+    def __init__(
+        self, config: TrainConfig, here: _runs.Place, fabric: Any, data: _setup.Data, model: ContrastiveModel, loss: ContrastiveLoss,
+        progress: Tell | None,
+    ) -> None:  # fmt: skip
+        self.config, self.here, self.fabric, self.data, self.plain, self.loss = config, here, fabric, data, model, loss
+        self.tell, self.main = progress, fabric.global_rank == 0
+        self.batches = _setup.Batches(config, data, fabric.global_rank, fabric.world_size, fabric.device)
+        self.start = 0 if here.start is None else here.start.step
+        if here.start is not None:
+            _load(here.start, model, loss)
+        ranks_on_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
+        inner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model) if ranks_on_gpus else model
+        last = fabric.device.type == "cuda" if config.channels_last is None else config.channels_last
+        if last and data.dataset.kind == "image":
+            inner = inner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.inner = inner
+        loss.to(fabric.device)
+        self.model = fabric.setup_module(torch.compile(inner) if config.compile else inner)
+        self.optimizer = fabric.setup_optimizers(_setup.make_optimizer(config, inner, loss))
+        if here.start is not None:
+            self.optimizer.load_state_dict(here.start.optimizer)
+            fabric.strategy.precision.load_state_dict(here.start.precision)
+        self.seconds = self.spent = 0.0
+        self.saved_at = time.monotonic()
+        self.log: Log | None = None
+
+    def go(self, asked: threading.Event) -> None:
+        """All steps that are left."""
+        config, total = self.config, self.batches.total
+        folder = self.here.folder if self.main else None
+        if self.start > total:
+            raise ValueError(f"resume: the checkpoint is at step {self.start}, beyond the {total} steps asked for")
+        with _writing(folder, self.start):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                _runs.write_config(folder, config)
+            self.log = Log(folder, self.start, board=config.tensorboard)
+        self.model.train()
+        last = self.start
+        try:
+            for step in range(self.start, total):
+                last = self._advance(step, total, asked, last)
+        finally:
+            self.log.close()
+
+    def _advance(self, step: int, total: int, asked: threading.Event, saved: int) -> int:
+        """One step and what follows it; the step of the newest checkpoint."""
+        began = time.perf_counter()
+        done, config = step + 1, self.config
+        due = done % config.log_every == 0 or done == total or step == 0
+        value = self._step(step, due)
+        at_epoch = done % self.batches.order.steps == 0
+        row = self._row(done, value) if due else {}
+        self.seconds += time.perf_counter() - began
+        self.spent += 1
+        if config.evaluate_every and at_epoch and (done // self.batches.order.steps) % config.evaluate_every == 0:
+            row = (row or self._row(done, value)) | {"quality": self._quality()}
+        stop = done == total or self._asked(asked, done)
+        with _writing(self.here.folder, saved):
+            if row:
+                assert self.log is not None
+                self.log.write(row)
+                if self.tell is not None and self.main:
+                    self.tell(done, total, f"loss {row['loss']:.4f}")
+            if stop or self._checkpoint_due(done, at_epoch):
+                saved = self._save(done)
+        if stop and done < total:
+            raise Stopped(f"stopped at step {done} of {total}; go on with --resume {self.here.folder}")
+        return saved
+
+    def _step(self, step: int, due: bool) -> Tensor:
+        rate = _optim.rate_at(step, self.batches.total, self.config.warmup, self.config.final_rate)
+        assert self.config.learning_rate is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * self.config.learning_rate
+        self.loss.options["diagnostics"] = due
+        self.optimizer.zero_grad(set_to_none=True)
+        value = make_step(self.model, self.loss, self.batches.at(step, with_truth=due), self.fabric)
+        if self.config.clip_gradient is not None:
+            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.clip_gradient)
+        self.optimizer.step()
+        return value
+
+    def _row(self, done: int, value: Tensor) -> dict[str, float]:
+        """The numbers of a step; means over the anchors of all ranks."""
+        entries = {"loss": value}
+        if self.loss.options["diagnostics"] and self.loss.last is not None:
+            last = self.loss.last
+            entries |= {
+                "temperature": last.temperature.mean(), "radius": last.radius.mean(),
+                "effective_negatives": last.effective_sample_size.mean(), "clamp_fraction": last.clamp_fraction.mean(),
+            }  # fmt: skip
+            if last.false_negative_mass is not None:
+                entries["false_negative_mass"] = last.false_negative_mass.mean()
+        held = torch.stack([entry.detach().double() for entry in entries.values()])
+        if self.fabric.world_size > 1:
+            held = self.fabric.all_reduce(held, reduce_op="mean")
+        row = dict(zip(entries, held.tolist(), strict=True))
+        if not torch.isfinite(held[0]):
+            raise RuntimeError(
+                f"the loss is {row['loss']} at step {done}: a lower learning_rate, a longer warmup or clip_gradient may help"
+                + ("" if self.here.folder is None else f"; the last good checkpoint is in {self.here.folder}")
+            )
+        speed = self.config.batch_size * (self.spent + 1) / max(self.seconds, 1e-9) if self.spent else float("nan")
+        rate = self.optimizer.param_groups[0]["lr"]
+        found = {"step": done, "epoch": done / self.batches.order.steps, "learning_rate": rate, "examples_per_second": speed}
+        return {**found, **row}
+
+    def _quality(self) -> float:
+        was = self.seconds
+        found = _evaluation.quality(self.inner, self.data.domain, self.data.dataset, self.fabric.device)
+        self.model.train()
+        self.seconds = was
+        return found
+
+    def _asked(self, asked: threading.Event, done: int) -> bool:
+        """Whether to stop: with several ranks they agree, at the steps of the log."""
+        if self.fabric.world_size == 1:
+            return asked.is_set()
+        if done % self.config.log_every:
+            return False
+        votes = torch.tensor(float(asked.is_set()), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(votes, reduce_op="sum") > 0)
+
+    def _checkpoint_due(self, done: int, at_epoch: bool) -> bool:
+        if self.config.checkpoint_every is not None:
+            return done % self.config.checkpoint_every == 0
+        return at_epoch and time.monotonic() - self.saved_at >= PAUSE
+
+    def _save(self, done: int) -> int:
+        if self.here.folder is not None and self.main:
+            assert self.log is not None
+            self.log.keep()
+            checkpoint.save(
+                self.here.folder,
+                Checkpoint(
+                    done, self.config.plain(), self.inner.state_dict(), self.loss.state_dict(), self.optimizer.state_dict(),
+                    self.fabric.strategy.precision.state_dict(),
+                ),
+            )  # fmt: skip
+            self.saved_at = time.monotonic()
+        return done
+
+    def result(self, measure: bool) -> TrainResult:
+        """What the run gives; rank 0 measures, and writes."""
+        total, folder = self.batches.total, self.here.folder
+        metrics: dict[str, Any] = {}
+        if measure and self.main:
+            if self.tell is not None:
+                self.tell(total, total, "evaluation")
+            metrics = _evaluation.measure(
+                self.inner, self.data.domain, self.data.dataset, temperature=_losses.temperature_of(self.loss),
+                device=self.fabric.device, seed=self.config.seed,
+            )  # fmt: skip
+        self.fabric.barrier()
+        model = self.inner.eval().to("cpu")
+        speed = self.config.batch_size * self.spent / self.seconds if self.spent else float("nan")
+        assert self.log is not None
+        done = TrainResult(self.config, self.log.rows, metrics, model, total, self.seconds, speed, folder)
+        if folder is not None and self.main:
+            with _writing(folder, total):
+                checkpoint.save_weights(folder, model.state_dict(), {"config": self.config.yaml()})
+                _runs.write_result(folder, _held(done))
+        return done
+
+
+def _held(done: TrainResult) -> dict[str, Any]:
+    from drocl import __version__, results
+
+    return {
+        "complete": True, "version": __version__, "libraries": results.library_versions(), "config": done.config.plain(),
+        "steps": done.steps, "seconds": done.seconds, "examples_per_second": done.examples_per_second, "metrics": done.metrics,
+    }  # fmt: skip
+
+
+def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel) -> TrainResult:
+    """The result of a run that is done."""
+    from drocl.encoders import logs
+
+    assert here.folder is not None
+    assert here.finished is not None
+    if here.start is not None:
+        model.load_state_dict(here.start.model)
+    held, history = here.finished, logs.read(here.folder / logs.METRICS)
+    speed = float(held["examples_per_second"])
+    return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], float(held["seconds"]), speed, here.folder)
+
+
+def _load(start: Checkpoint, model: ContrastiveModel, loss: ContrastiveLoss) -> None:
+    try:
+        model.load_state_dict(start.model)
+        loss.load_state_dict(start.loss)
+    except RuntimeError as error:
+        raise ValueError(f"checkpoint={str(start.path)!r} is of another model: {' '.join(str(error).split())[:300]}") from None
+
+
+@contextmanager
+def _writing(folder: Path | None, saved: int) -> Iterator[None]:
+    """A file that could not be written, as one error that says where the run still is."""
+    try:
+        yield
+    except OSError as error:
+        good = f"the checkpoint of step {saved} in {folder} is whole" if saved else "no checkpoint was written yet"
+        raise RuntimeError(f"{error.strerror or error}: {error.filename or folder}; {good}") from error
+
+
+@contextmanager
+def _stoppable(yes: bool) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM ask the run to stop after its step; a second one stops it at once."""
+    asked = threading.Event()
+    if not yes or threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def hear(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {which: signal.signal(which, hear) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)

@@ -1,0 +1,137 @@
+"""Checkpoints that survive a crash: whole or not there, the last good one kept, read without running anything."""
+
+import hashlib
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SCHEMA = 1
+LAST, PREVIOUS, WEIGHTS = "last.ckpt", "previous.ckpt", "weights.safetensors"
+MAGIC = b"drocl checkpoint\n"  # then 64 hexadecimal digits of sha256, a line end, and what torch.save wrote
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run goes on from.
+
+    Attributes:
+        step: steps that were made.
+        config: the resolved configuration, plain.
+        model, loss, optimizer, precision: state dicts.
+        path: where it was read.
+    """
+
+    step: int
+    config: dict[str, Any]
+    model: dict[str, Any]
+    loss: dict[str, Any]
+    optimizer: dict[str, Any]
+    precision: dict[str, Any]
+    path: Path | None = None
+
+
+def save(folder: Path, held: Checkpoint) -> Path:
+    """Write `last.ckpt` into a run's folder; the one before becomes `previous.ckpt`.
+
+    The new file is complete on the disk before any name changes, so a crash or a full disk at any moment leaves a good one.
+
+    Raises:
+        OSError: what the file system says (a full disk), with both old checkpoints as they were.
+    """
+    buffer = io.BytesIO()
+    parts = ("step", "config", "model", "loss", "optimizer", "precision")
+    torch.save({"schema": SCHEMA, **{name: getattr(held, name) for name in parts}}, buffer)
+    content = buffer.getvalue()
+    last, fresh = folder / LAST, folder / f".{LAST}.{os.getpid()}.partial"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(fresh, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if last.exists():
+            os.replace(last, folder / PREVIOUS)
+        os.replace(fresh, last)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return last
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint. Nothing in it is run: torch's weights-only reader.
+
+    Raises:
+        ValueError: damaged, cut short, or no checkpoint of drocl; it says which good one lies beside it.
+        FileNotFoundError: no such file.
+    """
+    content = path.read_bytes()
+    try:
+        return _parse(content, path)
+    except ValueError as error:
+        other = path.with_name(PREVIOUS if path.name != PREVIOUS else LAST)
+        raise ValueError(f"checkpoint={str(path)!r} {error}{_advice(other)}") from None
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """The newest good checkpoint of a run's folder; None where there is none (a damaged one is passed over)."""
+    for name in (LAST, PREVIOUS):
+        try:
+            return load(folder / name)
+        except (FileNotFoundError, ValueError):
+            continue
+    return None
+
+
+def save_weights(folder: Path, model: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Path:
+    """The encoder's and projector's weights as `weights.safetensors`, written whole or not at all.
+
+    Args:
+        folder: of the run.
+        model: state dict; what is no tensor (a tokenizer's state) is left to the checkpoint.
+        metadata: text beside the weights.
+    """
+    from safetensors.torch import save as pack
+
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.items() if isinstance(value, torch.Tensor)}
+    path, fresh = folder / WEIGHTS, folder / f".{WEIGHTS}.{os.getpid()}.partial"
+    try:
+        with open(fresh, "wb") as file:
+            file.write(pack(tensors, dict(metadata)))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path
+
+
+def _parse(content: bytes, path: Path) -> Checkpoint:
+    if not content.startswith(MAGIC):
+        raise ValueError("is no checkpoint of drocl (its first bytes differ)")
+    start = len(MAGIC) + 65
+    digest, body = content[len(MAGIC) : start - 1].decode("ascii", "replace"), content[start:]
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise ValueError("is damaged: its contents do not match their checksum")
+    try:
+        held = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"cannot be read: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(held, dict) or held.get("schema") != SCHEMA:
+        raise ValueError(f"is of another version of drocl; schema {SCHEMA} is known")
+    return Checkpoint(**{name: held[name] for name in held if name != "schema"}, path=path)
+
+
+def _advice(other: Path) -> str:
+    try:
+        good = _parse(other.read_bytes(), other)
+    except (OSError, ValueError):
+        return ""
+    return f"; {other} is good, at step {good.step}: resume from it"
