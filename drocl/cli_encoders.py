@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 OUT = Path("drocl-results")
+QUANTILES = ("_q05", "_q50", "_q95")
 OF_LOSS = ("temperature", "class_prior", "concentration", "q", "lam", "mu", "sigma", "divergence", "radius")
 
 
@@ -231,8 +232,10 @@ def _print(screen: Any, title: str, metrics: Mapping[str, Any]) -> None:
 
     table = Table(title=escape(title))
     table.add_column("measured")
-    table.add_column("value", justify="right")
+    table.add_column("mean", justify="right")
+    table.add_column("5 %, 50 %, 95 % of the anchors", justify="right")
     for name, value in metrics.items():
-        if isinstance(value, int | float):
-            table.add_row(name.replace("_", " "), f"{value:.4g}")
+        if isinstance(value, int | float) and not name.endswith(QUANTILES):
+            spread = [metrics[name + ending] for ending in QUANTILES if name + ending in metrics]
+            table.add_row(name.replace("_", " "), f"{value:.4g}", ", ".join(f"{entry:.3g}" for entry in spread))
     screen.print(table)

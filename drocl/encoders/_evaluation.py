@@ -11,6 +11,7 @@ from drocl.encoders._types import UNLABELLED, Dataset, Domain, Split
 from drocl.encoders.models.projector import ContrastiveModel
 
 CHUNK = 512
+NEIGHBOURS = 10_000  # training examples of the accuracy among themselves
 ANCHORS = 2000  # examples of the statistics that are quadratic in their number
 
 
@@ -79,6 +80,7 @@ def _images(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: t
         "probe_train_accuracy": probe.train_accuracy,
         "probe_penalty": probe.penalty,
         "knn_accuracy": evaluate.knn_accuracy(x.to(device), train.labels, u.to(device), test.labels, k=_k(len(x))),
+        "knn_train_accuracy": _on_training(x.to(device), train.labels),
     }
 
 
@@ -126,6 +128,13 @@ def _views(model: ContrastiveModel, domain: Domain, source: Any, n: int, uniform
 
 def _features(model: ContrastiveModel, domain: Domain, split: Split, device: torch.device) -> Tensor:
     return evaluate.represent(model, domain, domain.place(split, device), len(split))
+
+
+def _on_training(x: Tensor, labels: Tensor) -> float:
+    """kNN accuracy among training examples, each left out in turn: what settings may be chosen by."""
+    rows = _spread(len(x), NEIGHBOURS)
+    x, labels = x[rows.to(x.device)], labels[rows]
+    return evaluate.knn_accuracy(x, labels, x, labels, k=_k(len(x)), leave_one_out=True)
 
 
 def _labelled(split: Split) -> bool:

@@ -77,10 +77,7 @@ def read_data(config: TrainConfig, device: torch.device) -> Data:
         ValueError: what the readers refuse; a subset, a batch or noise that the data has no room for.
         FileNotFoundError: no such path.
     """
-    dataset = load(
-        config.data, download=config.download, cache=None if config.cache is None else Path(config.cache),
-        data_format=config.data_format, **config.data_options,
-    )  # fmt: skip
+    dataset = _load(config)
     if config.subset is not None:
         dataset = _with_train(dataset, some(dataset.train, config.subset, config.seed))
     labels = dataset.train.labels
@@ -97,6 +94,32 @@ def read_data(config: TrainConfig, device: torch.device) -> Data:
         truth = torch.where(labels == UNLABELLED, alone, labels)
         known = noisy_labels(labels, len(dataset.classes), config.label_noise, config.seed)
     return Data(dataset, domain, known, truth, domain.place(train, device))
+
+
+def _load(config: TrainConfig) -> Dataset:
+    """The data set as read; the last one is kept, for several runs in one process."""
+    cache = None if config.cache is None else Path(config.cache)
+    path = Path(config.data).expanduser()
+    changed = 0.0
+    if path.exists():
+        files = [path, *(path.iterdir() if path.is_dir() else ())]
+        changed = max(file.stat().st_mtime for file in files)
+    key = (config.data, str(cache), os.environ.get("DROCL_DATA"), config.data_format, repr(config.data_options), changed)
+    if key not in _LOADED:
+        options = {name: value for name, value in config.data_options.items() if name not in _OF_LOAD}
+        if len(options) < len(config.data_options):
+            raise ValueError(f"data_options: {', '.join(_OF_LOAD)} are fields of the configuration")
+        try:
+            found = load(config.data, download=config.download, cache=cache, data_format=config.data_format, **options)
+        except TypeError as error:
+            raise ValueError(f"data_options={config.data_options}: {error}") from None
+        _LOADED.clear()
+        _LOADED[key] = found
+    return _LOADED[key]
+
+
+_OF_LOAD = ("download", "cache", "data_format")
+_LOADED: dict[tuple[Any, ...], Dataset] = {}
 
 
 def _domain_options(config: TrainConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:

@@ -66,14 +66,20 @@ def same(a, b) -> bool:
 def test_a_zip_gives_the_graphs_that_were_written_into_it(tmp_path):
     path = zipped(tmp_path / "TINY.zip", TINY)
     found = tu.read(path)
-    assert (found.name, found.kind, found.classes, found.test, found.source) == ("TINY", "graph", ("-1", "1"), None, path)
+    assert (found.name, found.kind, found.classes, found.test, found.source) == (
+        "TINY",
+        "graph",
+        ("-1", "1"),
+        None,
+        path,
+    )
     assert found.train.labels.tolist() == [1, 0]
     first, second = found.train.inputs
     assert first.x.tolist() == [[1, 0, 0.5, 1], [1, 0, 1.5, 2], [1, 0, 2.5, 3], [0, 1, 3.5, 4]]
     assert edges(first) == {(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0), (2, 3), (3, 2)}
     assert first.edge_index.shape == (2, 8)
     assert edges(second) == {(0, 1), (1, 0)}  # one direction in the file
-    assert first.edge_attr[[(2, 3) == (int(u), int(v)) for u, v in first.edge_index.T]].tolist() == [[0, 0, 1]]
+    assert first.edge_attr[[(int(u), int(v)) == (2, 3) for u, v in first.edge_index.T]].tolist() == [[0, 0, 1]]
     assert second.edge_attr.tolist() == [[0, 1, 0]] * 2
     assert int(first.y) == 1
     assert sorted(tmp_path.iterdir()) == [path]  # nothing is unpacked
@@ -243,8 +249,8 @@ def test_subgraphs_grow_along_any_edge_that_leaves_them_equally_often():
     ends = torch.tensor([(0, 1), (0, 2), (1, 3), (1, 4), (1, 5)]).T
     tree = data(x=torch.arange(6.0)[:, None], edge_index=torch.cat([ends, ends.flip(0)], dim=1))
     found = {}
-    for i in range(6000):
-        nodes = tuple(subgraph(tree, i / 6000, 0.5).x[:, 0].long().tolist())
+    for i in range(3000):
+        nodes = tuple(subgraph(tree, i / 3000, 0.5).x[:, 0].long().tolist())
         found[nodes] = found.get(nodes, 0) + 1
     # From 2: 0, then 1. From 0: 1 or 2 (1/2 each); from 1: 0, 3, 4 or 5 (1/4 each), then the rest likewise.
     expected = {(0, 1, 2): (1 + 1 / 2 * 1 / 4 + 1 / 2 + 1 / 4 * 1 / 4) / 6}
@@ -254,7 +260,7 @@ def test_subgraphs_grow_along_any_edge_that_leaves_them_equally_often():
         expected[(1, *pair)] = (2 * 1 / 4 * 1 / 3 + 2 * 1 / 3) / 6
     assert sum(expected.values()) == pytest.approx(1.0)
     for nodes, share in expected.items():
-        assert found[nodes] / 6000 == pytest.approx(share, abs=4 * (share * (1 - share) / 6000) ** 0.5)
+        assert found[nodes] / 3000 == pytest.approx(share, abs=4 * (share * (1 - share) / 3000) ** 0.5)
 
 
 def test_random_views_are_of_every_kind_and_are_chosen_by_the_first_number():
@@ -268,13 +274,13 @@ def test_wrong_augmentations_are_refused():
     with pytest.raises(ValueError, match="kind='flip' must be one of random, drop_node"):
         GraphAugmentation("flip")
     for ratio in (1.0, -0.1, float("nan"), True):
-        with pytest.raises(ValueError, match="ratio=.* must be a number in"):
+        with pytest.raises(ValueError, match=r"ratio=.* must be a number in"):
             GraphAugmentation("drop_node", ratio)
     with pytest.raises(ValueError, match=r"uniforms must have shape \(1, 2\), got \(1, 1\)"):
         GraphAugmentation()([random_graph(0)], torch.zeros(1, 1))
     with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
         GraphAugmentation("drop_edge")([random_graph(0)], torch.ones(1, 1))
-    with pytest.raises(ValueError, match="uniform=1.0"):
+    with pytest.raises(ValueError, match=r"uniform=1\.0"):
         drop_node(random_graph(0), 1.0)
 
 
@@ -287,7 +293,9 @@ def test_batches_of_the_domain_hold_the_rows_that_were_asked():
     assert [len(graph.x) for graph in plain.to_data_list()] == [10, 5, 10]
     uniforms = torch.tensor([[0.1], [0.2], [0.3]])
     views = domain.views(source, rows, uniforms)
-    expected = [drop_edge(data.train.inputs[row], u, 0.5) for row, (u,) in zip([5, 0, 5], uniforms.tolist(), strict=True)]
+    expected = [
+        drop_edge(data.train.inputs[row], u, 0.5) for row, (u,) in zip([5, 0, 5], uniforms.tolist(), strict=True)
+    ]
     assert all(same(a, b) for a, b in zip(views.to_data_list(), expected, strict=True))
 
 
@@ -353,14 +361,14 @@ def test_folds_tell_separate_classes_and_do_not_tell_noise():
     noise = torch.randn(60, 4, generator=generator)
     apart = noise + 8.0 * labels[:, None]
     for kernel in ("rbf", "linear"):
-        assert svm_folds(apart, labels, folds=5, grid=(0.1, 1.0), kernel=kernel)["accuracy"] == 1.0
-    found = svm_folds(noise, labels, folds=5, grid=(0.1, 1.0))
+        assert svm_folds(apart, labels, folds=3, grid=(1.0,), kernel=kernel)["accuracy"] == 1.0
+    found = svm_folds(noise, labels, folds=3, grid=(1.0,))
     assert abs(found["accuracy"] - 0.5) < 0.25
-    assert len(found["folds"]) == 5
-    assert found["accuracy"] == pytest.approx(sum(found["folds"]) / 5)
+    assert len(found["folds"]) == 3
+    assert found["accuracy"] == pytest.approx(sum(found["folds"]) / 3)
     assert found["std"] == pytest.approx(np.std(found["folds"], ddof=1))
-    assert found == svm_folds(noise, labels, folds=5, grid=(0.1, 1.0))
-    assert found != svm_folds(noise, labels, folds=5, grid=(0.1, 1.0), seed=1)
+    assert found == svm_folds(noise, labels, folds=3, grid=(1.0,))
+    assert found != svm_folds(noise, labels, folds=3, grid=(1.0,), seed=1)
 
 
 def test_folds_do_not_see_the_scale_of_a_feature():

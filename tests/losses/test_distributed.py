@@ -42,13 +42,26 @@ def asked(name, z1, z2, labels, temperatures, **options):
     return FAMILY[name](z1, z2, *((labels,) if name in LABELLED else ()), **options)
 
 
-def compare(rank, world, port, names, out):
+NAMES = (*FAMILY, *EXTRA, "a temperature a pair")
+
+
+def work(rank, world, port, out):
+    import time as _t, sys as _s; print("START", _t.process_time(), file=_s.stderr)
+    """What the tests look at, one after the other: a process of its own costs more than all of it."""
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=world)
+    for part in (compare, refused, work_done):
+        for found in part(rank, world):
+            out.put((part.__name__, found))
+        dist.barrier()
+    dist.destroy_process_group(); import time, sys; print("CPU", rank, world, time.process_time(), file=sys.stderr)
+
+
+def compare(rank, world):
     x1, x2, encoder, labels, temperatures = data(world)
     mine = slice(rank * ROWS, (rank + 1) * ROWS)
-    for name in names:
+    for name in NAMES:
         whole = encoder.clone().requires_grad_()
         value = asked(name, x1 @ whole, x2 @ whole, labels, temperatures)
         value.backward()
@@ -63,67 +76,23 @@ def compare(rank, world, port, names, out):
             dist.all_reduce(gradient)
             if rank == 0:
                 off = float(abs(mean - value) / abs(value)), float((gradient - whole.grad).norm() / whole.grad.norm())
-                out.put((name, str(gather), *off))
-    dist.barrier()
-    dist.destroy_process_group()
+                yield name, str(gather), *off
 
 
-def spawn(work, world, *args):
-    context = torch.multiprocessing.get_context("spawn")
-    out = context.SimpleQueue()
-    port = free_port()
-    running = [context.Process(target=work, args=(rank, world, port, *args, out)) for rank in range(world)]
-    for process in running:
-        process.start()
-    found = []
-    for process in running:
-        while process.is_alive():
-            process.join(0.1)
-            while not out.empty():
-                found.append(out.get())
-    while not out.empty():
-        found.append(out.get())
-    assert [process.exitcode for process in running] == [0] * world
-    return found
-
-
-@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_ranks_together_are_one_process(world):
-    names = [*FAMILY, *EXTRA, "a temperature a pair"]
-    found = spawn(compare, world, names)
-    rings = sum(name not in FAMILY or name in RINGS for name in names)
-    assert len(found) == len(names) + rings
-    assert not [row for row in found if not (row[2] <= 1e-12 and row[3] <= 1e-12)]
-
-
-def refused(rank, world, port, out):
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+def refused(rank, world):
     z = torch.randn(3 + rank, WIDTH, dtype=torch.float64)
     try:
         losses.info_nce(z, z.flip(0), gather=True)
     except ValueError as error:
-        out.put(str(error))
+        yield str(error)
     try:
         losses.dro(torch.randn(3, WIDTH), torch.randn(3, WIDTH), "chi2", radius=0.1, gather="ring")
     except ValueError as error:
-        out.put(str(error))
-    dist.barrier()
-    dist.destroy_process_group()
+        yield str(error)
 
 
-def test_every_rank_hears_of_batches_that_do_not_fit():
-    found = spawn(refused, 2)
-    assert sum("gather needs the same shape (B, d) on every rank, got [(6, 4), (8, 4)]" in text for text in found) == 2
-    assert sum("needs all ranks' rows at once" in text for text in found) == 2
-
-
-def work_done(rank, world, port, out):
+def work_done(rank, world):
     """Scores that a rank computes in a forward pass: its anchors against all candidates."""
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
     from drocl.losses import _tiles
 
     done = []
@@ -141,12 +110,55 @@ def work_done(rank, world, port, out):
         done.clear()
         with torch.no_grad():
             losses.info_nce(z, z.roll(1, 0), gather=gather, chunk_size=8)
-        out.put(sum(done) / (2 * rows) ** 2)
-    dist.barrier()
-    dist.destroy_process_group()
+        yield sum(done) / (2 * rows) ** 2
+    _tiles.Pairs.tiles = plain
 
 
-def test_no_score_is_computed_twice_in_the_forward_pass():
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
+def ranks(request):
+    """How many processes there were, and what each part of `work` found in them."""
+    world = request.param
+    context = torch.multiprocessing.get_context("spawn")  # which imports once for all of them
+    #(["torch.distributed", "drocl.losses"])
+    out = context.SimpleQueue()
+    port = free_port()
+    running = [context.Process(target=work, args=(rank, world, port, out)) for rank in range(world)]
+    for process in running:
+        process.start()
+    found = {part.__name__: [] for part in (compare, refused, work_done)}
+
+    def take():
+        while not out.empty():
+            name, one = out.get()
+            found[name].append(one)
+
+    for process in running:
+        while process.is_alive():
+            process.join(0.1)
+            take()
+    take()
+    assert [process.exitcode for process in running] == [0] * world
+    return world, found
+
+
+def test_ranks_together_are_one_process(ranks):
+    found = ranks[1]["compare"]
+    rings = sum(name not in FAMILY or name in RINGS for name in NAMES)
+    assert len(found) == len(NAMES) + rings
+    assert not [row for row in found if not (row[2] <= 1e-12 and row[3] <= 1e-12)]
+
+
+def test_every_rank_hears_of_batches_that_do_not_fit(ranks):
+    world, found = ranks
+    shapes = [(2 * (3 + rank), WIDTH) for rank in range(world)]
+    told = f"gather needs the same shape (B, d) on every rank, got {shapes}"
+    assert sum(told in text for text in found["refused"]) == world
+    assert sum("needs all ranks' rows at once" in text for text in found["refused"]) == world
+
+
+def test_no_score_is_computed_twice_in_the_forward_pass(ranks):
     """Own rows: half the square and its diagonal; each other rank's: the whole rectangle, once."""
-    for share in spawn(work_done, 3):
-        assert 2.5 <= share <= 2.63
+    world, found = ranks
+    assert len(found["work_done"]) == 2 * world
+    for share in found["work_done"]:
+        assert world - 0.5 <= share <= world - 0.37

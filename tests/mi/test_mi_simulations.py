@@ -143,10 +143,11 @@ def test_every_training_has_finite_read_outs(training: str) -> None:
 
 @pytest.mark.slow
 def test_a_trained_staircase_is_near_the_truth() -> None:
-    setting = _staircase.Setting(dimension=2, levels=(0.7,), steps=2000, tail=200, hidden=(32, 32), embed=8)
+    small_, fast = {"dimension": 2, "hidden": (32, 32), "embed": 8}, {"steps": 800, "tail": 200, "learning_rate": 2e-3}
+    setting = _staircase.Setting(levels=(0.7,), **small_, **fast)
     for cubic in (False, True):
         found = _staircase.climb(setting, _staircase.recommended(), cubic, 0)
-        # 200 batches of deviation 0.12: 0.01; what training leaves and the constant's lag were up to 0.05 here
+        # 200 batches of deviation 0.12: 0.01; what training leaves and the constant's lag were up to 0.06 here
         assert found["mean"][0] == pytest.approx(0.7, abs=0.1)
 
 

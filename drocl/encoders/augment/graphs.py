@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
 Ints = npt.NDArray[np.int64]
@@ -44,7 +42,7 @@ def drop_edge(graph: Any, uniform: float, ratio: float = 0.2) -> Any:
     pairs, member = _undirected(graph)
     stays = np.ones(len(pairs), dtype=bool)
     stays[_generator(uniform).permutation(len(pairs))[: _share(ratio, len(pairs), len(pairs))]] = False
-    return _keep_edges(copy.copy(graph), stays[member])
+    return _keep_edges(graph, stays[member])
 
 
 def mask_attribute(graph: Any, uniform: float, ratio: float = 0.2) -> Any:
@@ -66,8 +64,8 @@ def mask_attribute(graph: Any, uniform: float, ratio: float = 0.2) -> Any:
 def subgraph(graph: Any, uniform: float, ratio: float = 0.2) -> Any:
     """Keep a connected part that grows from a random node along edges chosen at random, until a share of the nodes is left over.
 
-    Each step takes an edge that leaves the part, all of them equally likely. This is the order of the distances from the first node where
-    edges have independent exponential lengths. Where a component is smaller than what must stay, growth goes on from a node outside it.
+    Each step takes one of the edges that leave the part, all equally likely. Where a component is smaller than what must stay,
+    growth goes on from a node outside it.
 
     Args:
         graph, uniform: as `drop_node`.
@@ -77,17 +75,21 @@ def subgraph(graph: Any, uniform: float, ratio: float = 0.2) -> Any:
     """
     n, generator = len(graph.x), _generator(uniform)
     wanted = n - _share(ratio, n, n - 1)
-    starts = generator.permutation(n)
-    u, v = graph.edge_index.numpy()
-    order, ends = np.argsort(u, kind="stable"), np.cumsum(np.bincount(u, minlength=n))
-    lengths = generator.standard_exponential(len(u)) + 1e-12  # a length of 0 would be no edge
-    lattice = csr_array((lengths, v[order], np.concatenate([[0], ends])), shape=(n, n))
-    inside = np.zeros(n, dtype=bool)
-    while (room := wanted - int(inside.sum())) > 0:
-        far = dijkstra(lattice, indices=starts[np.argmin(inside[starts])])
-        order = np.argsort(far, kind="stable")
-        inside[order[: min(room, int(np.isfinite(far).sum()))]] = True
-    return _keep_nodes(graph, np.flatnonzero(inside))
+    starts, draws = iter(generator.permutation(n).tolist()), iter(generator.random(graph.edge_index.shape[1]).tolist())
+    beyond: list[list[int]] = [[] for _ in range(n)]
+    for u, v in zip(*graph.edge_index.tolist(), strict=True):
+        beyond[u].append(v)
+    inside: set[int] = set()
+    leaving: list[int] = []  # where the edges of the part lead, until they are taken or turn out to lead inside
+    while len(inside) < wanted:
+        if leaving:
+            i = int(next(draws) * len(leaving))
+            leaving[i], leaving[-1] = leaving[-1], leaving[i]
+        node = leaving.pop() if leaving else next(starts)
+        if node not in inside:
+            inside.add(node)
+            leaving += beyond[node]
+    return _keep_nodes(graph, list(inside))
 
 
 KINDS: dict[str, Callable[[Any, float, float], Any]] = {
@@ -163,20 +165,20 @@ def _undirected(graph: Any) -> tuple[Ints, Ints]:
     return pairs, member
 
 
-def _keep_edges(view: Any, stays: npt.NDArray[np.bool_]) -> Any:
-    mask = torch.from_numpy(stays)
-    view.edge_index = view.edge_index[:, mask]
-    if view.edge_attr is not None:
-        view.edge_attr = view.edge_attr[mask]
+def _keep_edges(graph: Any, stays: npt.NDArray[np.bool_]) -> Any:
+    view, columns = copy.copy(graph), torch.from_numpy(np.flatnonzero(stays))
+    view.edge_index = graph.edge_index.index_select(1, columns)
+    if graph.edge_attr is not None:
+        view.edge_attr = graph.edge_attr.index_select(0, columns)
     return view
 
 
-def _keep_nodes(graph: Any, nodes: Ints) -> Any:
+def _keep_nodes(graph: Any, nodes: Ints | list[int]) -> Any:
     """The graph of these nodes, in the order that they had."""
     inside = np.zeros(len(graph.x), dtype=bool)
     inside[nodes] = True
-    ends = graph.edge_index.numpy()
-    view = _keep_edges(copy.copy(graph), inside[ends[0]] & inside[ends[1]])
-    view.x = graph.x[torch.from_numpy(inside)]
-    view.edge_index = torch.from_numpy(np.cumsum(inside) - 1)[view.edge_index]
+    u, v = graph.edge_index.numpy()
+    view = _keep_edges(graph, inside[u] & inside[v])
+    view.x = graph.x.index_select(0, torch.from_numpy(np.flatnonzero(inside)))
+    view.edge_index = torch.from_numpy((np.cumsum(inside) - 1)[view.edge_index.numpy()])
     return view

@@ -68,18 +68,22 @@ def read(path: str | Path) -> Dataset:
     path = Path(path)
     if path.is_file():
         sentences, found = _file(path)
-        pairs = {} if found is None else {_key(path): found}
-        return _dataset(_corpus(path) or path.stem, sentences, pairs, path)
+        return _dataset(_corpus(path) or path.stem, sentences, {} if found is None else {_key(path): found}, path)
     if not path.is_dir():
         raise ValueError(f"path={str(path)!r} must be a file or a folder of text, and does not exist")
     files = _listed(path)
     if not files:
-        raise ValueError(f"{path} holds no text: needed are files such as stsb-en-train.csv, SICK_train.txt or train.txt")
+        raise ValueError(
+            f"{path} holds no text: needed are files such as stsb-en-train.csv, SICK_train.txt or train.txt"
+        )
     sources = [file for file in files if _part(file) == "train"]
     sources = [file for file in sources if _corpus(file) != "sick"] or sources
     if not sources:
-        raise ValueError(f"{path} holds nothing to train on: a file such as stsb-en-train.csv, SICK_train.txt or train.txt is needed")
-    pairs, origin = {}, {}
+        raise ValueError(
+            f"{path} holds nothing to train on: a file such as stsb-en-train.csv, SICK_train.txt or train.txt is needed"
+        )
+    pairs: dict[str, Pairs] = {}
+    origin: dict[str, str] = {}
     for file in files:
         key = _key(file)
         if _part(file) == "train":
@@ -132,7 +136,8 @@ def _file(path: Path) -> tuple[list[str], Pairs | None]:
     first, second, scores = [], [], []
     for line, row in _rows(path, text, layout):
         if not layout.least <= len(row) <= layout.most:
-            raise ValueError(f"{path}, line {line}: {len(row)} columns, must be {layout.least}" + ("" if layout.most < 99 else " or more"))
+            most = "" if layout.least == layout.most else " or more"
+            raise ValueError(f"{path}, line {line}: {len(row)} columns, must be {layout.least}{most}")
         a, b = row[layout.first].strip(), row[layout.second].strip()
         if not a or not b:
             raise ValueError(f"{path}, line {line}: a sentence is empty")

@@ -125,7 +125,9 @@ def _name(path: Path, files: list[str]) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise ValueError(f"{path} holds no TU data set: no NAME_A.txt, NAME_graph_indicator.txt, NAME_graph_labels.txt in it")
+        raise ValueError(
+            f"{path} holds no TU data set: no NAME_A.txt, NAME_graph_indicator.txt, NAME_graph_labels.txt in it"
+        )
     raise ValueError(f"{path} holds several data sets ({', '.join(names)}): give the path of one")
 
 
@@ -166,7 +168,8 @@ def _where(file: str, data: bytes, kind: type[Any]) -> str:
 
 def _graphs(name: str, parts: dict[str, bytes]) -> tuple[list[Any], Ints, tuple[str, ...]]:
     """Graphs, labels (n,) and the names of the classes."""
-    values, labels = np.unique(_table(name, "graph_labels", parts["graph_labels"], np.int64, 1)[:, 0], return_inverse=True)
+    said = _table(name, "graph_labels", parts["graph_labels"], np.int64, 1)[:, 0]
+    values, labels = np.unique(said, return_inverse=True)
     owner = _table(name, "graph_indicator", parts["graph_indicator"], np.int64, 1)[:, 0] - 1
     counts = _counts(name, owner, len(labels))
     order = np.argsort(owner, kind="stable")
@@ -174,7 +177,8 @@ def _graphs(name: str, parts: dict[str, bytes]) -> tuple[list[Any], Ints, tuple[
     listed = _table(name, "A", parts["A"], np.int64, 2)
     edges, row = _edges(name, listed, owner, place)
     nodes = _features(name, "node", parts, len(owner))
-    x = _one_hot(np.minimum(np.bincount(edges[0], minlength=len(owner)), MOST_DEGREE)) if nodes is None else nodes[order]
+    degrees = np.bincount(edges[0], minlength=len(owner))
+    x = _one_hot(np.minimum(degrees, MOST_DEGREE)) if nodes is None else nodes[order]
     links = _features(name, "edge", parts, len(listed))
     inside = np.bincount(owner[edges[0]], minlength=len(labels))
     edges = edges - (np.cumsum(counts) - counts)[owner[edges[0]]]
@@ -195,7 +199,9 @@ def _counts(name: str, owner: Ints, n: int) -> Ints:
     wrong = (owner < 0) | (owner >= n)
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise ValueError(f"{file}, line {i + 1}: graph {owner[i] + 1} must be in 1..{n}, the lines of {name}_graph_labels.txt")
+        raise ValueError(
+            f"{file}, line {i + 1}: graph {owner[i] + 1} must be in 1..{n}, the lines of {name}_graph_labels.txt"
+        )
     counts = np.bincount(owner, minlength=n)
     if not counts.all():
         raise ValueError(f"{file}: graph {int(np.argmin(counts)) + 1} of {n} has no node")

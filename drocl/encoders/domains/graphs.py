@@ -69,8 +69,12 @@ def _features(dataset: Dataset) -> int:
     for split in (dataset.train, dataset.test):
         for i, graph in enumerate(split.inputs if split is not None else []):
             if graph.x is None or graph.x.ndim != 2 or len(graph.x) == 0:
-                raise ValueError(f"dataset {dataset.name!r}: graph {i} must have node features x (nodes, f) of at least one node")
+                raise ValueError(
+                    f"dataset {dataset.name!r}: graph {i} must have node features x (nodes, f) of at least one node"
+                )
             widths.add(int(graph.x.shape[1]))
     if len(widths) != 1:
-        raise ValueError(f"dataset {dataset.name!r}: graphs have node features of widths {sorted(widths)}, must be one width")
+        raise ValueError(
+            f"dataset {dataset.name!r}: graphs have node features of widths {sorted(widths)}, must be one width"
+        )
     return widths.pop()

@@ -119,7 +119,7 @@ def worst_case_statistics(
     Raises:
         ValueError: fewer than three rows, a row of zeros, labels of another shape, and what `drocl.dro.worst_case` refuses.
 
-    Source: wu2023, Theorem 3.2 for KL and the radius that a temperature implies; Section 3.4 for its Gaussian approximation.
+    Source: wu2023, Theorem 3.2 for KL and the radius that a temperature implies; Corollary 3.4 for its Gaussian approximation.
 
     >>> found = worst_case_statistics(torch.eye(4), torch.tensor([0, 0, 1, 1]), temperature=0.5)   # all cosines 0
     >>> found.effective_negatives.tolist(), found.false_negative_ratio.tolist()

@@ -18,11 +18,17 @@ MOST_STEPS = 1_000_000  # of the linear machine, which may not end at a large C
 
 
 def svm_folds(
-    features: Tensor, labels: Tensor, *, folds: int = 10, seed: int = 0, grid: Sequence[float] = GRID, kernel: str = "rbf"
+    features: Tensor,
+    labels: Tensor,
+    *,
+    folds: int = 10,
+    seed: int = 0,
+    grid: Sequence[float] = GRID,
+    kernel: str = "rbf",
 ) -> dict[str, Any]:
     """Accuracy of a support vector machine, cross-validated in stratified folds.
 
-    The held-out fold is used for nothing but the accuracy: features are standardised, and C is chosen by cross-validation, in the others.
+    The held-out fold serves nothing but the accuracy: features are standardised, and C is chosen by cross-validation, in the others.
 
     Args:
         features: (n, width), finite.

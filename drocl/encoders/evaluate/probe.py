@@ -101,24 +101,22 @@ def logistic_regression(
 
     $$ \min_{W,b}\ -\frac1n \sum_i \log \mathrm{softmax}(W x_i + b)_{y_i} + \frac\lambda2 \lVert W\rVert^2. $$
 
-    The steps are taken in the coordinates in which $\bar h X^\top X / n + \lambda$, the curvature at even probabilities
-    ($\bar h = (C-1)/C^2$), is the identity. Products with x are in its type, all else in double.
+    The steps are taken in the coordinates in which $X^\top X / (nC) + \lambda$, the curvature at even probabilities, is the
+    identity. Products with x are in its type, all else in double.
 
     Args:
         x: (n, d), about standardised.
         y: (n,) int64, every class 0 .. C - 1 at least once.
         penalty: lambda > 0; C of scikit-learn is 1 / (n lambda).
-        start: (W, b) to start from; zeros if None.
+        start: (W, b) to start from, each summing to 0 over the classes; zeros if None.
         tolerance: largest entry of the gradient, in those coordinates, at which to stop.
         most: iterations.
 
     Returns:
-        W (C, d) and b (C,), in double; the columns of both sum to 0 if those of the start do.
-
-    Source: bohning1992 for the curvature.
+        W (C, d) and b (C,), in double; each sums to 0 over the classes.
     """
     d, c, dtype = x.shape[1], int(y.max()) + 1, _check.wide(x)
-    curvature = (c - 1) / c**2
+    curvature = 1.0 / c
     some = x[:: max(1, len(x) // (SAMPLE * d + 1))].to(dtype)
     metric = (some.mT @ some).mul_(curvature / len(some))
     metric.diagonal().add_(penalty)
@@ -137,12 +135,12 @@ def logistic_regression(
     def closure() -> Tensor:
         weights, bias = read()
         value, slope, slope_bias = _log_loss(x, y, weights, bias)
-        slope = (slope + penalty * weights) @ inverse.mT
-        point.grad = torch.cat((slope, slope_bias[:, None] / scale), 1)
+        slope = torch.cat(((slope + penalty * weights) @ inverse.mT, slope_bias[:, None] / scale), 1)
+        point.grad = slope - slope.mean(0)  # 0 but for rounding, which the steps would amplify
         return value + 0.5 * penalty * weights.square().sum()
 
     optimizer = torch.optim.LBFGS(
-        [point], max_iter=most, max_eval=2 * most, history_size=20, tolerance_grad=tolerance, tolerance_change=1e-12,
+        [point], max_iter=most, max_eval=2 * most, history_size=20, tolerance_grad=tolerance, tolerance_change=tolerance**2,
         line_search_fn="strong_wolfe",
     )  # fmt: skip
     with torch.enable_grad():

@@ -1,5 +1,6 @@
 """Features of examples that are not augmented."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -29,7 +30,8 @@ def represent(
     for name, value in (("n", n), ("batch_size", batch_size)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-    read = model if projected else getattr(model, "features", model)
+    features = getattr(model, "features", None)
+    read = features if not projected and inspect.ismethod(features) else model  # some encoders call a layer so
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     parts = []

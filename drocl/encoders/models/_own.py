@@ -99,7 +99,7 @@ def _with_width(name: str, module: nn.Module, dataset: Dataset) -> nn.Module:
     expected = f"({PROBE}, {'width' if declared is None else declared})"
     if not isinstance(found, Tensor):
         raise ValueError(f"name={name!r} must return features {expected} as a tensor, got {type(found).__name__}")
-    good = found.ndim == 2 and len(found) == PROBE and found.shape[1] in (declared or found.shape[1],) and found.numel()
+    good = found.ndim == 2 and len(found) == PROBE and found.numel() and declared in (None, found.shape[1])
     if not good or not found.is_floating_point():
         raise ValueError(
             f"name={name!r} must return floating point features {expected} for {PROBE} examples, got "

@@ -47,7 +47,7 @@ def at_least_one(**sizes: int) -> None:
 
 
 def start(module: nn.Module) -> None:
-    """Kaiming-normal weights by fan-out for convolutions, norms at the identity; He et al. 2015."""
+    """Kaiming-normal weights by fan-out for convolutions, norms at the identity (he2015)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

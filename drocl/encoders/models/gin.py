@@ -9,7 +9,9 @@ from drocl.encoders.data.tu import geometric
 
 
 class GIN(nn.Module):
-    r"""GIN, $h^{l+1}_v = \mathrm{BN}(\mathrm{ReLU}(\mathrm{MLP}_l(h^l_v + \sum_{u \sim v} h^l_u)))$, read out as $[\sum_v h^1_v, ..., \sum_v h^L_v]$.
+    r"""GIN, read out as $[\sum_v h^1_v, ..., \sum_v h^L_v]$.
+
+    $$ h^{l+1}_v = \mathrm{norm}\big(\mathrm{ReLU}(\mathrm{MLP}_l(h^l_v + \textstyle\sum_{u \sim v} h^l_u))\big) $$
 
     Args:
         features: columns of the node features.
@@ -39,7 +41,8 @@ class GIN(nn.Module):
         self._pool = library.global_add_pool
         widths = [features, *[hidden] * layers]
         self.convs = nn.ModuleList(
-            library.GINConv(nn.Sequential(nn.Linear(a, hidden), nn.ReLU(), nn.Linear(hidden, hidden))) for a in widths[:-1]
+            library.GINConv(nn.Sequential(nn.Linear(a, hidden), nn.ReLU(), nn.Linear(hidden, hidden)))
+            for a in widths[:-1]
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) if norm == "batch" else nn.Identity() for _ in range(layers))
 

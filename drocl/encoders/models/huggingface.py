@@ -34,7 +34,9 @@ class HuggingFaceEncoder(nn.Module):
         if isinstance(length, bool) or not isinstance(length, int) or length < 3:
             raise ValueError(f"length={length!r} must be an integer of at least 3")
         if not (folder / "config.json").is_file():
-            raise ValueError(f"path={str(path)!r} must be a local folder with config.json; names on a hub are not looked up")
+            raise ValueError(
+                f"path={str(path)!r} must be a local folder with config.json; names on a hub are not looked up"
+            )
         super().__init__()
         self.model, self.tokenizer = _load(folder)
         self.pooling = _pooling(folder) if pooling == "auto" else pooling
@@ -57,11 +59,12 @@ class HuggingFaceEncoder(nn.Module):
         device = next(self.model.parameters()).device
         if not batch:
             return torch.zeros(0, self.width, device=device)
-        tokens = self.tokenizer(list(batch), padding=True, truncation=True, max_length=self.length, return_tensors="pt").to(device)
+        cut = {"padding": True, "truncation": True, "max_length": self.length, "return_tensors": "pt"}
+        tokens = self.tokenizer(list(batch), **cut).to(device)
         hidden: Tensor = self.model(**tokens).last_hidden_state
         if self.pooling == "cls":
             return hidden[:, 0]
-        inside = tokens["attention_mask"][..., None]
+        inside: Tensor = tokens["attention_mask"][..., None]
         return hidden.masked_fill(inside == 0, 0.0).sum(1) / inside.sum(1)
 
 
@@ -70,13 +73,24 @@ def _load(folder: Path) -> tuple[Any, Any]:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as problem:
-        raise ImportError(f"models of Hugging Face need transformers: pip install 'drocl[text]' ({problem})") from problem
+        raise ImportError(
+            f"models of Hugging Face need transformers: pip install 'drocl[text]' ({problem})"
+        ) from problem
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         model = AutoModel.from_pretrained(str(folder), use_safetensors=True, **local)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **local)
     except Exception as problem:  # each kind of damage has an error of its own there
-        raise ValueError(f"path={str(folder)!r} holds no model with safetensors weights and a tokenizer: {problem}") from problem
+        raise ValueError(
+            f"path={str(folder)!r} holds no model with safetensors weights and a tokenizer: {problem}"
+        ) from problem
+    known, rows = len(tokenizer), getattr(model.config, "vocab_size", None)
+    if known <= len(tokenizer.all_special_tokens):  # without its files a tokenizer may come up that knows no word
+        raise ValueError(
+            f"path={str(folder)!r} holds no vocabulary: tokenizer.json, or vocab.txt and the like, is missing or empty"
+        )
+    if rows is not None and known > rows:
+        raise ValueError(f"path={str(folder)!r}: the tokenizer knows {known} tokens, the model only {rows}")
     return model, tokenizer
 
 
@@ -89,7 +103,9 @@ def _pooling(folder: Path) -> Literal["cls", "mean"]:
         said = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as problem:
         raise ValueError(f"{file} is no JSON: {problem}") from None
-    modes = [key.removeprefix("pooling_mode_") for key, on in said.items() if key.startswith("pooling_mode_") and on is True]
+    modes = [
+        key.removeprefix("pooling_mode_") for key, on in said.items() if key.startswith("pooling_mode_") and on is True
+    ]
     if modes == ["cls_token"]:
         return "cls"
     if modes == ["mean_tokens"]:

@@ -84,7 +84,9 @@ class TextTransformer(nn.Module):
         super().__init__()
         self.vocabulary, self.width, self.length, self.pooling = vocabulary, width, length, pooling
         self.words = nn.EmbeddingBag(vocabulary, width, mode="mean")
-        nn.init.normal_(self.words.weight, std=3.0)  # the mean of a dozen rows has a scale near 1, which untrained layers do not drown
+        nn.init.normal_(
+            self.words.weight, std=3.0
+        )  # the mean of a dozen rows has a scale near 1, which untrained layers do not drown
         self.places = nn.Parameter(0.02 * torch.randn(length + 1, width))  # the last is where "cls" reads
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True)
@@ -102,6 +104,7 @@ class TextTransformer(nn.Module):
             raise ValueError(f"batch={batch[:40]!r} must be a list of sentences, got one str")
         if not batch:
             return self.places.new_zeros(0, self.width)
+        h: Tensor
         h, counts = self._embed(batch)
         outside = torch.arange(h.shape[1], device=h.device) >= counts[:, None]
         if self.pooling == "cls":
@@ -114,7 +117,7 @@ class TextTransformer(nn.Module):
         return h.masked_fill(outside[..., None], 0.0).sum(1) / counts[:, None]
 
     def _embed(self, batch: list[str]) -> tuple[Tensor, Tensor]:
-        """Words in their places (n, longest, width), zero after the end, and how many there are (n,)."""
+        """Words in their places (n, longest, width), nothing of use after the last, and how many there are (n,)."""
         device = self.places.device
         words = [split_words(sentence, self.length) for sentence in batch]
         ids = [word_ids(word, self.vocabulary) for row in words for word in row]
