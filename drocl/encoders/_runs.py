@@ -1,7 +1,10 @@
 """The folder of a run: what lies in it, whether it is finished, how it goes on."""
 
+import errno
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,12 @@ from drocl.encoders import checkpoint, logs
 from drocl.encoders.checkpoint import Checkpoint
 from drocl.encoders.config import ELSEWHERE, TrainConfig, make, read
 
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
 CONFIG, RESULT = "config.yaml", "result.json"
 MAY_CHANGE = (*ELSEWHERE, "epochs", "max_steps", "evaluate_every")  # of a run that goes on
 
@@ -31,15 +40,9 @@ class Place:
 
 
 def place(config: TrainConfig, folder: Path | None) -> Place:
-    """How far a run got in its folder.
-
-    Raises:
-        ValueError: the folder is a file.
-    """
+    """How far a run got in its folder."""
     if folder is None:
         return Place(None)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"out: {folder} exists and is not a folder")
     return Place(folder, checkpoint.newest(folder), _finished(folder, config))
 
 
@@ -54,6 +57,46 @@ def resumed(config: TrainConfig, path: Path) -> Place:
     assert start.path is not None
     _same(config, start)
     return Place(start.path.parent, start)
+
+
+@contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Hold a run's folder: two processes that write one run would spoil it.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    if folder is None or fcntl is None:
+        yield
+        return
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out: {folder} exists and is not a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks
+                yield
+                return
+            raise ValueError(f"out: another process trains in {folder}; wait for it, or give another --out") from None
+        try:
+            yield  # the kernel lets go when the process ends, however it ends
+        finally:
+            if [entry.name for entry in folder.iterdir()] == [LOCK]:  # refused before anything was written
+                (folder / LOCK).unlink()
+                folder.rmdir()
+
+
+def folder_of(path: Path) -> Path:
+    """The run's folder of a checkpoint, or the folder itself.
+
+    Raises:
+        FileNotFoundError: nothing there.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such checkpoint or run", str(path))
+    return path if path.is_dir() else path.parent
 
 
 def find(path: Path) -> Checkpoint:

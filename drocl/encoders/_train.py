@@ -39,7 +39,7 @@ class TrainResult:
         model: encoder and projector, in evaluation mode, on the CPU.
         steps: that were made, over all parts of the run.
         seconds: of this part of the run, evaluation left out.
-        examples_per_second: of this part, a pair counts once; nan if it made no step.
+        examples_per_second: of this part, without its first step; a pair counts once; nan below two steps.
         folder: of the run; None where nothing was written.
     """
 
@@ -83,11 +83,18 @@ def train(
     fabric = _setup.fabric_of(config)
     fabric.launch()
     folder = None if out is None else Path(out) / "train" / config.label()
-    if fresh and folder is not None and fabric.global_rank == 0:
-        _runs.clear(folder)
-    fabric.barrier()
-    here = _runs.resumed(config, Path(resume)) if resume is not None else _runs.place(config, folder)
-    fabric.barrier()  # all ranks have looked before one writes
+    if resume is not None:
+        folder = _runs.folder_of(Path(resume))
+    with _runs.alone(folder if fabric.global_rank == 0 else None):
+        if fresh and folder is not None and fabric.global_rank == 0:
+            _runs.clear(folder)
+        fabric.barrier()
+        here = _runs.resumed(config, Path(resume)) if resume is not None else _runs.place(config, folder)
+        fabric.barrier()  # all ranks have looked before one writes
+        return _work(config, here, fabric, progress, measure)
+
+
+def _work(config: TrainConfig, here: _runs.Place, fabric: Any, progress: Tell | None, measure: bool) -> TrainResult:
     data = _setup.read_data(config, fabric.device)
     model = _setup.make_model(config, data.dataset)
     loss = _setup.make_loss(config, gather=fabric.world_size > 1)
@@ -97,7 +104,7 @@ def train(
     run = _Run(config, here, fabric, data, model, loss, progress)
     with _stoppable(here.folder is not None) as asked:
         run.go(asked)
-    return run.result(measure)
+        return run.result(measure)
 
 
 class _Run:
@@ -125,7 +132,8 @@ class _Run:
         if here.start is not None:
             self.optimizer.load_state_dict(here.start.optimizer)
             fabric.strategy.precision.load_state_dict(here.start.precision)
-        self.seconds = self.spent = 0.0
+        self.seconds = self.first = 0.0
+        self.spent = 0  # steps of this part of the run
         self.saved_at = time.monotonic()
         self.log: Log | None = None
 
@@ -155,9 +163,13 @@ class _Run:
         due = done % config.log_every == 0 or done == total or step == 0
         value = self._step(step, due)
         at_epoch = done % self.batches.order.steps == 0
-        row = self._row(done, value) if due else {}
+        row = self._row(done, value) if due else {}  # waits for the device, so that the time is that of the work
         self.seconds += time.perf_counter() - began
         self.spent += 1
+        if self.spent == 1:
+            self.first = self.seconds
+        if row:
+            row["examples_per_second"] = self.speed()
         if config.evaluate_every and at_epoch and (done // self.batches.order.steps) % config.evaluate_every == 0:
             row = (row or self._row(done, value)) | {"quality": self._quality()}
         stop = done == total or self._asked(asked, done)
@@ -206,16 +218,18 @@ class _Run:
                 f"the loss is {row['loss']} at step {done}: a lower learning_rate, a longer warmup or clip_gradient may help"
                 + ("" if self.here.folder is None else f"; the last good checkpoint is in {self.here.folder}")
             )
-        speed = self.config.batch_size * (self.spent + 1) / max(self.seconds, 1e-9) if self.spent else float("nan")
         rate = self.optimizer.param_groups[0]["lr"]
-        found = {"step": done, "epoch": done / self.batches.order.steps, "learning_rate": rate, "examples_per_second": speed}
-        return {**found, **row}
+        return {"step": done, "epoch": done / self.batches.order.steps, "learning_rate": rate, **row}
+
+    def speed(self) -> float:
+        """Pairs a second, without the first step of this part of the run, which compiles and allocates."""
+        if self.spent < 2:
+            return float("nan")
+        return self.config.batch_size * (self.spent - 1) / max(self.seconds - self.first, 1e-9)
 
     def _quality(self) -> float:
-        was = self.seconds
         found = _evaluation.quality(self.inner, self.data.domain, self.data.dataset, self.fabric.device)
         self.model.train()
-        self.seconds = was
         return found
 
     def _asked(self, asked: threading.Event, done: int) -> bool:
@@ -259,9 +273,8 @@ class _Run:
             )  # fmt: skip
         self.fabric.barrier()
         model = self.inner.eval().to("cpu")
-        speed = self.config.batch_size * self.spent / self.seconds if self.spent else float("nan")
         assert self.log is not None
-        done = TrainResult(self.config, self.log.rows, metrics, model, total, self.seconds, speed, folder)
+        done = TrainResult(self.config, self.log.rows, metrics, model, total, self.seconds, self.speed(), folder)
         if folder is not None and self.main:
             with _writing(folder, total):
                 checkpoint.save_weights(folder, model.state_dict(), {"config": self.config.yaml()})

@@ -85,8 +85,11 @@ class Domain(Protocol):
         width: uniform numbers that a view of one example takes; 0 where the encoder itself is random (dropout).
     """
 
-    kind: Kind
-    width: int
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def width(self) -> int: ...
 
     def place(self, split: Split, device: torch.device) -> Any:
         """The examples of a split in the form that `views` and `plain` index: on the device where they fit."""

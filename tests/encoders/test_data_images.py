@@ -690,6 +690,8 @@ def test_a_name_is_found_in_the_cache_in_whatever_form_it_lies_there(cache, tmp_
     elsewhere.mkdir()
     pack(elsewhere / "cifar-10-python.tar.gz", tmp_path / "made", "cifar-10-batches-py")
     assert torch.equal(load("cifar10", cache=elsewhere).train.inputs, x.flip(0))
+    with pytest.raises(ValueError, match="is no Parquet file that can be read"):
+        load("cifar10", cache=elsewhere, data_format="parquet")
     save(cache / "mine" / "a", x[:5])
     assert load("mine").name == "mine"
     table(cache / "yours.parquet", x, [0, 1] * 5)

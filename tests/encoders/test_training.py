@@ -241,6 +241,16 @@ def test_resume_may_lengthen_a_run_and_change_nothing_else(tmp_path):
         run(replace(TINY, max_steps=2), resume=done.folder)
 
 
+def test_two_processes_do_not_write_one_run(tmp_path):
+    import fcntl
+
+    folder = run(TINY, tmp_path).folder
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="another process trains"):
+            run(TINY, tmp_path, fresh=True)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
     with pytest.raises((RuntimeError, ValueError), match=r"step|finite"):
         run(replace(TINY, learning_rate=1e30, max_steps=30, optimizer="sgd"), tmp_path)
@@ -287,4 +297,4 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, given
         pytest.skip("not run: this machine has a CUDA device")
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         run(replace(TINY, **given), tmp_path)
-    assert not list(tmp_path.glob("train/*/metrics.csv"))
+    assert not list(tmp_path.glob("train/*"))

@@ -216,10 +216,12 @@ def on_rank(rank: int, rendezvous: str, out: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.slow  # two processes, each with its own imports
+@pytest.mark.slow  # two processes
 def test_lightly_gather_distributed_is_gather(lightly, tmp_path):
     arguments = (f"file://{tmp_path}/rendezvous", f"{tmp_path}/found")
-    torch.multiprocessing.spawn(on_rank, args=arguments, nprocs=2)
+    server = torch.multiprocessing.get_context("forkserver")  # imports once for both
+    server.set_forkserver_preload(["torch._dynamo", "torch.distributed", "drocl.losses"])
+    torch.multiprocessing.start_processes(on_rank, args=arguments, nprocs=2, start_method="forkserver")
     for rank in range(2):
         found = torch.load(f"{tmp_path}/found.{rank}")
         for ours, theirs in (found[:2], found[2:]):

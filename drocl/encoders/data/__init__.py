@@ -166,8 +166,8 @@ def _load_known(
     known: Known, folder: Path, download: bool, base_url: str | None, data_format: str | None, options: Options
 ) -> Dataset:
     found = _find(known, folder)
-    if found is not None and (data_format is None or data_format == found[1].name):
-        return _read(found[0], found[1].name, options)
+    if found is not None:
+        return _read(found[0], data_format or found[1].name, options)
     own = folder / known.name
     if not download:
         raise FileNotFoundError(_missing(known, own))

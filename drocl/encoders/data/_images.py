@@ -133,7 +133,7 @@ def decode(items: Iterable[Item], count: int, options: Options, what: str) -> Te
     """
     pillow()
     stack = _Stack(count)
-    workers = min(16, os.cpu_count() or 1)
+    workers = _workers()
     with ThreadPoolExecutor(workers) as pool:
 
         def work(chunk: list[Item]) -> list[tuple[str, Pixels]]:
@@ -147,6 +147,10 @@ def decode(items: Iterable[Item], count: int, options: Options, what: str) -> Te
     if stack.done != count:
         raise ValueError(f"{what} has {stack.done} images and should have {count}")
     return torch.from_numpy(stack.images)
+
+
+def _workers() -> int:
+    return min(16, os.cpu_count() or 1)
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -177,10 +181,17 @@ def resized(images: Tensor, options: Options) -> Tensor:
         return images
     module = pillow()
     out = np.empty((len(images), images.shape[1], size, size), np.uint8)
-    for row, pixels in enumerate(images.numpy()):
-        image = module.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        square = np.asarray(_square(image, size))
-        out[row] = square if square.ndim == 2 else square.transpose(2, 0, 1)
+    pixels = images.numpy()
+
+    def work(start: int) -> None:
+        for row in range(start, min(start + _CHUNK, len(pixels))):
+            each = pixels[row]
+            image = module.fromarray(each[0] if len(each) == 1 else np.ascontiguousarray(each.transpose(1, 2, 0)))
+            square = np.asarray(_square(image, size))
+            out[row] = square if square.ndim == 2 else square.transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(_workers()) as pool:
+        list(pool.map(work, range(0, len(pixels), _CHUNK)))
     return torch.from_numpy(out)
 
 

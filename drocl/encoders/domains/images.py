@@ -82,11 +82,10 @@ class ImageDomain:
         """The images of a split as bytes on the device, if they take at most half of its free memory; else they stay on the CPU."""
         _check(split, "split")
         device = torch.device(device)
-        images = split.inputs if _fits(split.inputs, device) else split.inputs.cpu()
-        target = device if _fits(split.inputs, device) else images.device
+        images = split.inputs.to(device if _fits(split.inputs, device) else "cpu")
         labels = None if split.labels is None else split.labels.to(device)
         mean, deviation = (v.to(torch.float32)[:, None, None].to(device) for v in (self.mean, self.deviation))
-        return Placed(images.to(target), labels, mean, deviation)
+        return Placed(images, labels, mean, deviation)
 
     def views(self, source: Placed, rows: Tensor, uniforms: Tensor) -> Tensor:
         """One view of each of the rows (n,), from uniforms (n, width) in [0, 1): float (n, c, h, w), normalised."""
@@ -130,7 +129,7 @@ def _unit(source: Placed, rows: Tensor) -> Tensor:
 
 
 def _fits(images: Tensor, device: torch.device) -> bool:
-    if device.type != "cuda" or images.device == device:
+    if device.type != "cuda" or images.device.type == "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return images.numel() <= _SHARE * free

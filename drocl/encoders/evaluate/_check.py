@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ def blocks(n: int, width: int, chunk: int | None, entries: int = 1 << 22) -> lis
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Single precision products in single precision, whatever the process lets them be (TF32 on CUDA, bf16 on some CPUs)."""
-    homes = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+    homes: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
     found = [(home, getattr(home, "fp32_precision", "ieee")) for home in homes]  # absent before torch 2.9
     reduced = [(home, was) for home, was in found if was not in ("ieee", "none")]
     for home, _ in reduced:

@@ -72,17 +72,17 @@ def linear_probe(
         raise ValueError(f"train_y must hold at least two classes, got only {int(classes[0])}")
     mean, scale = _moments(train_x)
     held_out: dict[float, float] = {}
-    start = None
+    start, fits = None, {}
     if len(order) > 1:
         rows, kept = _split(y, holdout, seed)
         x, y = (train_x[rows] - mean).div_(scale), y[rows]
         for penalty in order:  # from strong to weak, each from the solution of the one before
-            start = logistic_regression(x[:kept], y[:kept], penalty, start=start, tolerance=ROUGH)
+            start = fits[penalty] = logistic_regression(x[:kept], y[:kept], penalty, start=start, tolerance=ROUGH)
             held_out[penalty] = float((_predict(x[kept:], start) == y[kept:]).double().mean())
         penalty = max(order, key=lambda p: (held_out[p], p))
     else:
         x, penalty = (train_x - mean).div_(scale), order[0]
-    law = logistic_regression(x, y, penalty, start=start)
+    law = logistic_regression(x, y, penalty, start=fits.get(penalty))
     right = classes[_predict((test_x - mean).div_(scale), law)] == test_y
     return ProbeResult(
         accuracy=float(right.double().mean()),
