@@ -123,6 +123,8 @@ _LOADED: dict[tuple[Any, ...], Dataset] = {}
 
 
 def _domain_options(config: TrainConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    if dataset.kind == "text" and config.augmentation is not None:
+        raise ValueError(f"augmentation={config.augmentation!r}: views of sentences are made by the encoder's dropout")
     options: dict[str, Any] = {} if config.augmentation is None else {"augmentation": config.augmentation}
     if dataset.kind == "image":
         options["channels_last"] = device.type == "cuda" if config.channels_last is None else config.channels_last

@@ -396,3 +396,19 @@ def test_wrong_folds_are_refused(change, message):
     given = {"features": torch.zeros(30, 2), "labels": torch.arange(30) % 2, **change}
     with pytest.raises(ValueError, match=message):
         svm_folds(given.pop("features"), given.pop("labels"), **given)
+
+
+@pytest.mark.parametrize("given", ["drop_edge", {"kind": "drop_edge", "ratio": 0.2}, GraphAugmentation("drop_edge")])
+def test_an_augmentation_may_be_named(given):
+    from drocl.encoders.domains.graphs import _augmentation
+
+    found = _augmentation(given)
+    assert (found.kind, found.ratio) == ("drop_edge", 0.2)
+
+
+@pytest.mark.parametrize("given", ["drop", {"rate": 0.1}, {"ratio": 2.0}])
+def test_an_augmentation_that_is_none_is_refused(given):
+    from drocl.encoders.domains.graphs import _augmentation
+
+    with pytest.raises(ValueError, match=r"augmentation|kind|ratio"):
+        _augmentation(given)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[di
     root = synthetic.catalogue(tmp_path_factory.mktemp("catalogue"), STYLE)
     out = tmp_path_factory.mktemp("results")
     return root, out, draw_figures(root=root, out=out, jobs=1)
+
+
+@pytest.fixture
+def out(drawn: tuple[Path, Path, list[dict[str, Any]]], tmp_path: Path) -> Path:
+    """A copy of the results of `drawn`: `root` holds the same sources, though in another place, and has run nothing yet."""
+    return Path(shutil.copytree(drawn[1], tmp_path / "results"))
 
 
 def runs(root: Path) -> int:
@@ -119,40 +126,39 @@ def test_no_date_is_written(drawn: tuple[Path, Path, list[dict[str, Any]]]) -> N
         assert not re.search(rb"dc:date|CreationDate|ModDate|20\d\d-\d\d-\d\d", content)
 
 
-def test_what_is_unchanged_is_neither_run_nor_drawn_again(root: Path, tmp_path: Path) -> None:
-    draw_figures(root=root, out=tmp_path, jobs=1)
-    first = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "figures").glob("*.svg")}
+def test_what_is_unchanged_is_neither_run_nor_drawn_again(root: Path, out: Path) -> None:
+    first = {path.name: path.stat().st_mtime_ns for path in (out / "figures").glob("*.svg")}
     told: list[tuple[int, int, str]] = []
-    again = draw_figures(root=root, out=tmp_path, jobs=1, progress=lambda *step: told.append(step))
-    assert runs(root) == 1
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "figures").glob("*.svg")} == first
-    assert again == read_index(tmp_path)
+    again = draw_figures(root=root, out=out, jobs=1, progress=lambda *step: told.append(step))
+    assert runs(root) == 0
+    assert len(first) == 2
+    assert {path.name: path.stat().st_mtime_ns for path in (out / "figures").glob("*.svg")} == first
+    assert again == read_index(out)
     assert [(done, total) for done, total, _ in told] == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_changed_figure_is_drawn_again_from_the_stored_result(root: Path, tmp_path: Path) -> None:
-    draw_figures(root=root, out=tmp_path, jobs=1)
-    before = (tmp_path / "figures" / "lemma-one-gap.svg").read_bytes()
-    kept = (tmp_path / "figures" / "tau-against-eta.svg").stat().st_mtime_ns
+def test_a_changed_figure_is_drawn_again_from_the_stored_result(root: Path, out: Path) -> None:
+    before = (out / "figures" / "lemma-one-gap.svg").read_bytes()
+    kept = (out / "figures" / "tau-against-eta.svg").stat().st_mtime_ns
     change(root / "figures" / "fig_lemma_one_gap.py", 'r"$x$"', 'r"$x^2$"')
-    draw_figures(root=root, out=tmp_path, jobs=1)
-    assert (tmp_path / "figures" / "lemma-one-gap.svg").read_bytes() != before
-    assert (tmp_path / "figures" / "tau-against-eta.svg").stat().st_mtime_ns == kept
-    assert runs(root) == 1
+    draw_figures(root=root, out=out, jobs=1)
+    assert (out / "figures" / "lemma-one-gap.svg").read_bytes() != before
+    assert (out / "figures" / "tau-against-eta.svg").stat().st_mtime_ns == kept
+    assert runs(root) == 0
 
 
-def test_a_changed_simulation_is_run_again(root: Path, tmp_path: Path) -> None:
-    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
+def test_a_changed_simulation_is_run_again(root: Path, out: Path) -> None:
+    draw_figures(["tau-against-eta"], root=root, out=out, jobs=1)
+    assert runs(root) == 0
     change(root / "simulations" / "sim_curve.py", "1 / v", "2 / v")
-    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
-    assert runs(root) == 2
-    assert (tmp_path / "figures" / "tau-against-eta.csv").read_text().splitlines()[1] == "1.0,2.0"
+    draw_figures(["tau-against-eta"], root=root, out=out, jobs=1)
+    assert runs(root) == 1
+    assert (out / "figures" / "tau-against-eta.csv").read_text().splitlines()[1] == "1.0,2.0"
 
 
-def test_fresh_runs_what_is_stored(root: Path, tmp_path: Path) -> None:
-    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1)
-    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1, fresh=True)
-    assert runs(root) == 2
+def test_fresh_runs_what_is_stored(root: Path, out: Path) -> None:
+    draw_figures(["tau-against-eta"], root=root, out=out, jobs=1, fresh=True)
+    assert runs(root) == 1
 
 
 def test_a_profile_runs_its_own_configuration(root: Path, tmp_path: Path) -> None:
@@ -161,12 +167,11 @@ def test_a_profile_runs_its_own_configuration(root: Path, tmp_path: Path) -> Non
     assert entry["command"] == "drocl figures tau-against-eta --profile standard"
 
 
-def test_drawing_one_keeps_the_entries_of_the_others(root: Path, tmp_path: Path) -> None:
-    draw_figures(root=root, out=tmp_path, jobs=1)
-    draw_figures(["tau-against-eta"], root=root, out=tmp_path, jobs=1, fresh=True)
-    assert [entry["id"] for entry in read_index(tmp_path)] == list(NAMES)
-    (tmp_path / "figures" / "lemma-one-gap.pdf").unlink()
-    assert [entry["id"] for entry in read_index(tmp_path)] == ["tau-against-eta"], "an entry without its files is none"
+def test_drawing_one_keeps_the_entries_of_the_others(root: Path, out: Path) -> None:
+    draw_figures(["tau-against-eta"], root=root, out=out, jobs=1, fresh=True)
+    assert [entry["id"] for entry in read_index(out)] == list(NAMES)
+    (out / "figures" / "lemma-one-gap.pdf").unlink()
+    assert [entry["id"] for entry in read_index(out)] == ["tau-against-eta"], "an entry without its files is none"
 
 
 PARTS = '''

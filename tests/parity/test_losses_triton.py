@@ -58,15 +58,18 @@ class Case:
         return ", ".join([self.kernels, *changed])
 
 
+# tiles are the same for all: one kernel and two, exact weights and detached ones, powers and none
+TILED = ("info-nce", "detached", "adnce-undetached", "power-undetached")
 CASES = [
-    *(Case(k, shape) for k in KERNELS for shape in ((37, 53, 5), (130, 70, 40), (35, 40, 130))),
+    *(Case(k) for k in KERNELS),
+    *(Case(k, shape) for k in TILED for shape in ((130, 70, 40), (35, 40, 130))),
     *(Case(k, (30, 40, 5), temperature=t) for k in KERNELS for t in (0.01, 1.0)),
     *(Case(k, (45, 40, 24), per_row=True) for k in ("info-nce", "adnce-undetached", "alpha-cl-undetached")),
     *(Case(k, temperature=0.01, ids=ids) for k in ("info-nce", "hard-negative") for ids in ("alone", "opposite")),
     *(Case("hard-negative", dtype=t) for t in (torch.bfloat16, torch.float16, torch.float64)),
     *(Case("power-undetached", (37, 53, 70), dtype=t) for t in (torch.bfloat16, torch.float64)),
     *(Case("info-nce", (70, 90, d), blocks="gpu") for d in (20, 140)),
-    *(Case("info-nce", (130, 200, d), dtype=torch.float16, blocks="gpu") for d in (20, 160, 300)),
+    *(Case("info-nce", (130, n, d), dtype=torch.float16, blocks="gpu") for n, d in ((200, 20), (200, 160), (70, 300))),
     *(Case("adnce", (130, 140, 70), blocks="gpu", precision=p) for p in ("high", "medium")),
     Case("hard-negative", dtype=torch.bfloat16, precision="medium"),
     Case("hard-negative", labels=False),

@@ -1,6 +1,6 @@
 """Graphs: augmented on the CPU one by one, joined into a batch on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,24 +28,25 @@ class GraphDomain:
 
     Args:
         dataset: of kind "graph".
-        augmentation: what makes the views; None for `GraphAugmentation()`.
+        augmentation: what makes the views: a `GraphAugmentation`, its kind, or its fields by name; None for `GraphAugmentation()`.
 
     Attributes:
         width: uniform numbers a view takes.
         features: columns of the node features.
 
     Raises:
-        ValueError: another kind of data; no graph; graphs without node features, or with different numbers of them.
+        ValueError: another kind of data; an augmentation that is none; no graph; graphs without node features, or with
+            different numbers of them.
         ImportError: without torch_geometric.
     """
 
     kind: ClassVar[Kind] = "graph"
 
-    def __init__(self, dataset: Dataset, augmentation: GraphAugmentation | None = None) -> None:
+    def __init__(self, dataset: Dataset, augmentation: GraphAugmentation | str | Mapping[str, Any] | None = None) -> None:
         if dataset.kind != self.kind:
             raise ValueError(f"dataset {dataset.name!r} is of kind {dataset.kind!r}, must be {self.kind!r}")
         self.features = _features(dataset)
-        self.augmentation = GraphAugmentation() if augmentation is None else augmentation
+        self.augmentation = _augmentation(augmentation)
         self.width = self.augmentation.width
         self._batch = geometric("data").Batch
 
@@ -61,6 +62,15 @@ class GraphDomain:
     def plain(self, source: Placed, rows: Tensor) -> Any:
         """The graphs of the rows (n,) as they are: a batch on the device."""
         return self._batch.from_data_list([source.graphs[row] for row in rows.tolist()]).to(source.device)
+
+
+def _augmentation(given: GraphAugmentation | str | Mapping[str, Any] | None) -> GraphAugmentation:
+    if isinstance(given, GraphAugmentation):
+        return given
+    try:
+        return GraphAugmentation(**({} if given is None else {"kind": given} if isinstance(given, str) else given))
+    except TypeError:
+        raise ValueError(f"augmentation={given!r} must be a kind of view of graphs, or fields kind and ratio") from None
 
 
 def _features(dataset: Dataset) -> int:
