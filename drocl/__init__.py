@@ -13,7 +13,9 @@ except metadata.PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.1.0"
 
 # Loaded when first used: a plain `import drocl` must not pay for torch, cvxpy or matplotlib.
-_PARTS = ("catalogue", "claims", "divergences", "dro", "encoders", "engine", "latent", "losses", "mi", "population", "report", "results")
+_PARTS = (
+    "catalogue", "claims", "divergences", "dro", "encoders", "engine", "latent", "losses", "mi", "population", "report", "results",
+)  # fmt: skip
 
 __all__ = ["__version__", *_PARTS]
 
