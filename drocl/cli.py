@@ -344,7 +344,7 @@ def wrong_usage() -> Iterator[None]:
     except BrokenPipeError:  # who read the output has left
         raise
     except OSError as error:
-        _leave(f"out: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""), USAGE)
+        _leave(f"out: {error.strerror}: {error.filename}" if error.filename else str(error), USAGE)
     except RuntimeError as error:
         _leave(str(error), CHANGED)
 
