@@ -1,7 +1,6 @@
 """`drocl train` and `drocl eval`."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,7 +91,7 @@ def train(
 
         with _progress() as tell:
             done = encoders.train(chosen, out, resume=resume, fresh=fresh, progress=tell)
-    if int(os.environ.get("LOCAL_RANK", "0") or 0) or int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0")) or 0):
+    if done.rank:
         return
     _print(screen, f"{chosen.loss} on {chosen.data}, {done.steps} steps", done.metrics)
     if done.examples_per_second == done.examples_per_second:
@@ -104,6 +103,9 @@ def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, weights.safetensors, or a run's folder.")],
     data: Annotated[str | None, typer.Option(help="Another data set than that of the training.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of the worst case; the loss's own if none.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Your own encoder's name once more: nothing runs because a file says so.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, auto.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder of the result; the checkpoint's if none.")] = None,
 ) -> None:
@@ -122,7 +124,7 @@ def evaluate(
     with wrong_usage():
         from drocl import encoders
 
-        held, found = encoders.measure(checkpoint, data, temperature=temperature, device=device)
+        held, found = encoders.measure(checkpoint, data, encoder=encoder, temperature=temperature, device=device)
         folder = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent)
         path = folder / f"eval-{held.dataset.name}.json"
         document = {"checkpoint": str(checkpoint), "step": held.step, "config": held.config.plain(), "metrics": found}
@@ -171,7 +173,7 @@ def _assign(held: dict[str, Any], text: str) -> None:
 
 
 def _chosen(config: Path | None, resume: Path | None, given: dict[str, Any]) -> Any:
-    from drocl.encoders import _runs
+    from drocl.encoders import _restore, _runs
     from drocl.encoders import config as configs
 
     if resume is None:
@@ -179,6 +181,7 @@ def _chosen(config: Path | None, resume: Path | None, given: dict[str, Any]) -> 
     if config is not None:
         raise ValueError("config, resume: give one of them; a checkpoint holds its configuration")
     before = _runs.config_of(resume)
+    _restore.check_own(before.encoder, given.get("encoder"))
     for name in ("loss_options", "encoder_options", "data_options"):
         if name in given:
             given[name] = {**getattr(before, name), **given[name]}
@@ -239,3 +242,7 @@ def _print(screen: Any, title: str, metrics: Mapping[str, Any]) -> None:
             spread = [metrics[name + ending] for ending in QUANTILES if name + ending in metrics]
             table.add_row(name.replace("_", " "), f"{value:.4g}", ", ".join(f"{entry:.3g}" for entry in spread))
     screen.print(table)
+    for line in metrics.get("notes", ()):
+        screen.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
+    if "worst_case" in metrics:
+        screen.print(f"worst case over the negatives: {escape(metrics['worst_case'])}")

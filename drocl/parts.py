@@ -90,8 +90,8 @@ def _sources(task: Callable[..., Any]) -> str:
 
 def _part(index: int, task: Callable[..., Any] | tuple[str, str], item: tuple[Any, ...]) -> tuple[int, Any]:
     """One part. A worker is told file and name of the task: a catalogue's files are no package there."""
-    if isinstance(task, tuple):
-        path = Path(task[0])
-        house = catalogue.Catalogue(path.parent.parent, "given")
-        task = getattr(house.load(path.parent.name, path), task[1])
-    return index, task(*item)
+    if not isinstance(task, tuple):
+        return index, task(*item)
+    path = Path(task[0])
+    house = catalogue.Catalogue(path.parent.parent, "given")
+    return index, getattr(house.load(path.parent.name, path), task[1])(*item)

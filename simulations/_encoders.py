@@ -11,10 +11,12 @@ Row = dict[str, Any]
 LEVEL = 0.9  # of the t-intervals over seeds
 TAU0 = 0.5
 OK, NOT_RUN, DIVERGED = "ok", "not run", "diverged"
+BATCHES = 2  # training batches whose anchors are looked at
 MOST = 2000  # test examples of the statistics that are quadratic in their number
 LOGGED = ("radius", "effective_negatives", "false_negative_mass", "temperature", "clamp_fraction")
 WORST = ("radius", "gaussian_radius", "effective_negatives", "false_negative_mass", "temperature")
-ENDS = ("q05", "q95")
+ANCHORS = ("anchor_radius", "anchor_temperature")
+ENDS = ("", "_q05", "_q95")
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -50,10 +52,10 @@ class Training:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-# eight features, so that they have to be learnt: 64 random ones already tell digits apart
+# sixteen features, so that they have to be learnt: 64 random ones already tell digits apart
 QUICK: dict[str, Any] = {
-    "encoder_options": {"hidden": 64, "width": 8}, "projection": None, "steps": 20, "learning_rate": 0.02, "log_every": 5,
-    "penalties": (1e-2,),
+    "encoder_options": {"hidden": 256, "width": 16}, "projection": None, "steps": 16, "learning_rate": 0.01, "log_every": 5,
+    "penalties": (1e-2,), "seeds": (0, 1, 2, 3),
 }  # fmt: skip
 STANDARD: dict[str, Any] = {
     "data": "cifar10", "encoder": "convnet", "subset": 5000, "epochs": 20, "batch_size": 256, "device": "auto",
@@ -113,7 +115,7 @@ def fields(config: Training, seed: int, loss: str, options: Mapping[str, Any], *
 def gather(items: Sequence[tuple[Any, ...]]) -> list[Row]:
     """`part` of all items, equal ones run once."""
     names = [repr(item) for item in items]
-    first = {name: item for name, item in zip(names, items, strict=True)}
+    first = dict(zip(names, items, strict=True))
     found = dict(zip(first, parts.gather(part, list(first.values())), strict=True))
     return [found[name] for name in names]
 
@@ -125,7 +127,8 @@ def part(given: Mapping[str, Any], measures: Sequence[str], penalties: Sequence[
         given: of `fields`.
         measures: of "probe" (linear probe on test examples), "knn" (kNN on them), "knn_train" (kNN among the training examples, each
             left out in turn), "worst" (worst case over the negatives among test examples, at the loss's temperature),
-            "history" (the logged numbers, step by step).
+            "anchors" (radius and temperature of the loss's worst case, by anchor, in a few training batches), "history" (the logged
+            numbers, step by step).
         penalties: of the probe.
 
     Returns:
@@ -151,8 +154,8 @@ def blank(measures: Sequence[str]) -> Row:
     """A row without numbers."""
     names = ["seconds", *(f"mean_{name}" for name in LOGGED)]
     names += [name for name in ("probe", "knn", "knn_train") if name in measures]
-    if "worst" in measures:
-        names += [f"{name}{end}" for name in WORST for end in ("", *(f"_{end}" for end in ENDS))]
+    names += [f"{name}{end}" for name in WORST for end in ENDS if "worst" in measures]
+    names += [f"{name}{end}" for name in ANCHORS for end in ENDS if "anchors" in measures]
     held: Row = {"status": OK, "why": "", **dict.fromkeys(names, math.nan)}
     return held | ({"history": {}} if "history" in measures else {})
 
@@ -181,7 +184,7 @@ def measured(config: Any, model: Any, measures: Sequence[str], penalties: Sequen
     """The measures of a trained model that `part` names."""
     import torch
 
-    from drocl.encoders import _losses, _setup, evaluate
+    from drocl.encoders import _setup, evaluate
 
     device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
     data = _setup.read_data(config, device)
@@ -207,16 +210,52 @@ def measured(config: Any, model: Any, measures: Sequence[str], penalties: Sequen
                     x, y, u, test.labels, penalties=tuple(penalties), seed=config.seed
                 ).accuracy
     if "worst" in measures:
-        loss = _losses.make(config.loss, config.loss_options)
         some = test.take(range(min(len(test), MOST)))
-        budget, divergence = budget_of(config.loss_options, _losses.temperature_of(loss))
+        budget, divergence = budget_of(config.loss_options)
         case = evaluate.worst_case_statistics(embed(some, projected=True), some.labels, divergence=divergence, **budget)
         summary = case.summary()
-        found |= {f"{name}{end}": summary[f"{name}{end}"] for name in WORST for end in ("", *(f"_{e}" for e in ENDS))}
+        found |= {f"{name}{end}": summary[f"{name}{end}"] for name in WORST for end in ENDS}
+    if "anchors" in measures:
+        found |= _anchors(config, model)
     return found
 
 
-def budget_of(options: Mapping[str, Any], temperature: float) -> tuple[dict[str, float], Any]:
+def _anchors(config: Any, model: Any) -> Row:
+    from drocl.dro import worst_case
+
+    budget, divergence = budget_of(config.loss_options)
+    case = worst_case(negatives(config, model, BATCHES)[0], divergence=divergence, **budget)
+    found = {}
+    for name, values in zip(ANCHORS, (case.radius, case.multiplier), strict=True):
+        found[name] = float(values.mean())
+        found |= {f"{name}{end}": float(values.quantile(q)) for end, q in zip(ENDS[1:], (0.05, 0.95), strict=True)}
+    return found
+
+
+def negatives(config: Any, model: Any, batches: int) -> tuple[Any, Any]:
+    """Cosines of each anchor with its negatives in training batches (anchors, 2 B - 2), double, and which are of its class."""
+    import torch
+
+    from drocl.encoders import _setup
+
+    device = torch.device("cpu")
+    data = _setup.read_data(config, device)
+    made = _setup.Batches(config, data, 0, 1, device)
+    model, size = model.to(device).eval(), config.batch_size
+    others = ~torch.eye(size, dtype=torch.bool).repeat(2, 2)
+    scores, same = [], []
+    with torch.no_grad():
+        for step in range(batches):
+            batch = made.at(step, with_truth=True)
+            pairs = [model(view()).double().unflatten(0, (batch.views, -1))[:2] for view in batch.micro]
+            z = torch.nn.functional.normalize(torch.cat(pairs, dim=1).flatten(0, 1), dim=1)
+            labels = batch.labels.repeat(2)
+            scores.append((z @ z.T)[others].view(2 * size, -1))
+            same.append((labels[:, None] == labels)[others].view(2 * size, -1))
+    return torch.cat(scores), torch.cat(same)
+
+
+def budget_of(options: Mapping[str, Any]) -> tuple[dict[str, float], Any]:
     """Budget and divergence of the worst case that belongs to the parameters of a loss."""
     from drocl import divergences
 
@@ -224,7 +263,7 @@ def budget_of(options: Mapping[str, Any], temperature: float) -> tuple[dict[str,
     divergence = divergences.get(options.get("divergence", "kl"), **inner)
     if divergence.name == "cvar":
         return {}, divergence
-    return ({"radius": options["radius"]} if "radius" in options else {"temperature": temperature}), divergence
+    return {name: options[name] for name in ("radius", "temperature") if name in options}, divergence
 
 
 def interval(values: Iterable[float], level: float = LEVEL) -> tuple[float, float, float]:
@@ -255,7 +294,8 @@ def means(rows: Sequence[Row], keys: Sequence[str], names: Sequence[str]) -> lis
         names: columns to average.
 
     Returns:
-        One row a group: its keys, status (of its worst run), why, seeds (runs that ended), and of each name the mean, NAME_low, NAME_high.
+        One row a group: its keys, status (of its worst run), why, seeds (runs that ended), and of each name the mean, NAME_low and
+        NAME_high.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:

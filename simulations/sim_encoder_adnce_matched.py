@@ -8,8 +8,26 @@ from typing import Any
 from drocl import parts
 
 from ._encoders import (
-    LEVEL, OK, PAPER, QUICK, STANDARD, TAU0, Row, Training, attempt, blank, cell, difference, fields, gather, logged, means, measured,
-    shown, where,
+    LEVEL,
+    OK,
+    PAPER,
+    QUICK,
+    STANDARD,
+    TAU0,
+    Row,
+    Training,
+    attempt,
+    blank,
+    cell,
+    difference,
+    fields,
+    gather,
+    logged,
+    means,
+    measured,
+    negatives,
+    shown,
+    where,
 )  # fmt: skip
 from ._tables import by_row, table
 
@@ -75,7 +93,12 @@ def run(config: Config) -> dict[str, Any]:
     for (name, method, tau, seed), row in zip(later, gather(items), strict=True):
         runs.append({"setting": name, "method": method, "tau": tau, "seed": seed, **dict.fromkeys(MATCH, math.nan), **row})
     gains = [row for name in config.settings for row in _gains(where(runs, setting=name), name)]
-    return {"runs": table(runs), "means": table(means(runs, ("setting", "method"), ("probe", "tau", *MATCH))), "gains": table(gains)}
+    return {"runs": table(runs), "means": table(_means(runs)), "gains": table(gains)}
+
+
+def _means(runs: list[Row]) -> list[Row]:
+    found = means(runs, ("setting", "method"), ("probe", "tau", *MATCH))
+    return [{**row, "mu": SETTINGS[row["setting"]][1], "sigma": SETTINGS[row["setting"]][2]} for row in found]
 
 
 def _adnce(config: Config, name: str, seed: int) -> tuple[Any, ...]:
@@ -114,33 +137,11 @@ def _adnce_run(given: Mapping[str, Any], penalties: Sequence[float], batches: in
 
     config = TrainConfig(**given)
     result = train(config, None, measure=False)
-    scores, same = _negatives(config, result.model, batches)
+    scores, same = negatives(config, result.model, batches)
     options = config.loss_options
     found = match(scores, same, options["temperature"], options["mu"], options["sigma"])
     held = {"seconds": result.seconds, **logged(result.history), **measured(config, result.model, MEASURES, penalties)}
     return held | found
-
-
-def _negatives(config: Any, model: Any, batches: int) -> tuple[Any, Any]:
-    """Cosines of each anchor with its negatives in training batches (anchors, 2 B - 2), and which are of its class."""
-    import torch
-
-    from drocl.encoders import _setup
-
-    device = torch.device("cpu")
-    data = _setup.read_data(config, device)
-    made = _setup.Batches(config, data, 0, 1, device)
-    model, size = model.to(device).eval(), config.batch_size
-    others = ~(torch.eye(size, dtype=torch.bool).repeat(2, 2))
-    scores, same = [], []
-    with torch.no_grad():
-        for step in range(batches):
-            batch = made.at(step, with_truth=True)
-            z = torch.nn.functional.normalize(torch.cat([model(view()).double() for view in batch.micro]), dim=1)
-            labels = batch.labels.repeat(2)
-            scores.append((z @ z.T)[others].view(2 * size, -1))
-            same.append((labels[:, None] == labels)[others].view(2 * size, -1))
-    return torch.cat(scores), torch.cat(same)
 
 
 def match(scores: Any, same: Any, tau: float, mu: float, sigma: float) -> Row:

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._encoders import OK, PAPER, QUICK, STANDARD, Row, Training, cell, difference, fields, gather, means, where
+from ._encoders import ENDS, OK, PAPER, QUICK, STANDARD, Row, Training, cell, difference, fields, gather, means, where
 from ._tables import by_row, table
 
 COST = "minutes"
 MEASURES = ("probe", "worst")
+OF_ANCHORS = ("probe", "anchors")
+HELD = ("anchor_radius", "anchor_temperature")
 OWN, SHARED = "one ball an anchor", "shared temperature"
 CLOSE = 0.01  # of the mean radius, relative, where matching stops
-ENDS = ("", "_q05", "_q95")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Config(Training):
 
 PROFILES = {
     # the penalised loss of divergences other than KL is several times as slow as the constrained one
-    "quick": Config(**{**QUICK, "batch_size": 64}, radii=(0.5,), penalised=(), temperatures=(), rounds=2),
+    "quick": Config(
+        **{**QUICK, "batch_size": 64}, divergences=("kl", "chi2", "tv", "cvar"), radii=(0.5,), penalised=(), temperatures=(), rounds=2
+    ),
     "standard": Config(**{**STANDARD, "batch_size": 128}, radii=(0.1, 0.5), penalised=("kl",), temperatures=(0.2, 0.5)),
     "paper": Config(**PAPER),
 }
@@ -49,9 +52,9 @@ PROFILES = {
 def radius_of(divergence: str, eta: float) -> dict[str, Any]:
     """Parameters of a ball about as large as KL's of radius eta.
 
-    A divergence with a curvature gets eta phi''(1), which is the same ball to second order. Without one, what Gaussian scores would give:
-    tv the total variation between the law and its tilt by sqrt(2 eta), 2 Phi(sqrt(eta / 2)) - 1; cvar the share e^{-2 eta} of effective
-    negatives.
+    A divergence with a curvature gets eta phi''(1), which is the same ball to second order. The others get what Gaussian scores would
+    give: tv the total variation between the law and its tilt by sqrt(2 eta), 2 Phi(sqrt(eta / 2)) - 1; cvar the share e^{-2 eta} of
+    effective negatives.
 
     >>> radius_of("chi2", 0.5), round(radius_of("tv", 0.5)["radius"], 3), round(radius_of("cvar", 0.5)["level"], 3)
     ({'divergence': 'chi2', 'radius': 1.0}, 0.383, 0.368)
@@ -72,9 +75,10 @@ def run(config: Config) -> dict[str, Any]:
         config: sizes.
 
     Returns:
-        Tables `runs` (form "constrained" or "penalised", divergence, budget, seed, status, probe, ...), `means` (over seeds; `gain` is the
-        paired difference to KL), `rounds` (temperatures that were tried, and the mean radius over training of each), `anchors` (of both ways:
-        probe, its difference, and radii and temperatures of test anchors: mean and quantiles, means over seeds).
+        Tables `runs` (form "constrained" or "penalised", divergence, budget, seed, status, probe, ...), `means` (over seeds;
+        `gain` is the paired difference to KL), `rounds` (temperatures that were tried, and the mean radius over training of
+        each), `anchors` (of both ways: probe, its difference, and radius and temperature of anchors in training batches after
+        training: mean and quantiles, means over seeds).
     """
     keys, items = [], []
     for form, names, budgets in (
@@ -110,7 +114,8 @@ def _item(config: Config, seed: int, options: dict[str, Any]) -> tuple[Any, ...]
 
 
 def _seeds(config: Config, method: str, options: dict[str, Any]) -> list[Row]:
-    rows = gather([_item(config, seed, options) for seed in config.seeds])
+    items = [(fields(config, seed, "dro", options), OF_ANCHORS, config.penalties) for seed in config.seeds]
+    rows = gather(items)
     return [{"method": method, "seed": seed, **row} for seed, row in zip(config.seeds, rows, strict=True)]
 
 
@@ -131,7 +136,7 @@ def _anchors(config: Config) -> tuple[list[Row], list[Row]]:
         if gap < CLOSE:
             break
         tau *= math.sqrt(eta / config.radius)  # the radius falls as tau^-2 where scores are Gaussian and do not move
-    names = ("probe", "mean_radius", "mean_temperature", *(f"{name}{end}" for name in ("radius", "temperature") for end in ENDS))
+    names = ("probe", "mean_radius", "mean_temperature", *(f"{name}{end}" for name in HELD for end in ENDS))
     found = means([*own, *best[1]], ("method",), names)
     for row in found:
         row |= difference(own if row["method"] == OWN else best[1], best[1])
@@ -154,7 +159,7 @@ def report(result: dict[str, Any]) -> list[dict[str, Any]]:
         for row in by_row(result["means"])
     ]  # fmt: skip
     for row in by_row(result["anchors"]):
-        spread = {name: f"{row[f'{name}_q05']:.3g} to {row[f'{name}_q95']:.3g}" for name in ("radius", "temperature")}
+        spread = {name: f"{row[f'anchor_{name}_q05']:.3g} to {row[f'anchor_{name}_q95']:.3g}" for name in ("radius", "temperature")}
         found.append(
             {
                 "loss": row["method"], "budget (KL's)": result["rounds"]["wanted"][0], "accuracy": cell(row, "probe"),

@@ -46,8 +46,8 @@ def run(config: Config) -> dict[str, Any]:
         config: sizes.
 
     Returns:
-        Tables `runs` (kind, loss, rate, seed, status, probe, ...), `curves` (means over seeds), `drops` (of each loss at each rate above 0:
-        paired differences `drop` to its own accuracy without noise and `gain` to InfoNCE at the rate).
+        Tables `runs` (kind, loss, rate, seed, status, probe, ...), `curves` (means over seeds), `drops` (of each loss at each
+        rate above 0: paired differences `drop` to its own accuracy without noise and `gain` to InfoNCE at the rate).
     """
     rates = {"label": config.label_rates, "view": config.view_rates}
     keys = [

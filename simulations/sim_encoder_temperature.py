@@ -3,7 +3,21 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ._encoders import PAPER, QUICK, STANDARD, TAU0, Row, Training, cell, difference, fields, gather, loss_of, means, where
+from ._encoders import (
+    PAPER,
+    QUICK,
+    STANDARD,
+    TAU0,
+    Row,
+    Training,
+    cell,
+    difference,
+    fields,
+    gather,
+    loss_of,
+    means,
+    where,
+)
 from ._tables import by_row, table
 
 COST = "minutes"
@@ -29,7 +43,7 @@ class Config(Training):
 
 
 PROFILES = {
-    "quick": Config(**QUICK, temperatures=(0.1, TAU0, 2.0)),
+    "quick": Config(**QUICK, losses=(BASE, "hard_negative", "rince", "adnce"), temperatures=(0.2, TAU0, 2.0)),
     "standard": Config(**STANDARD, temperatures=(0.1, 0.2, TAU0, 1.0)),
     "paper": Config(**PAPER),
 }
@@ -42,9 +56,9 @@ def run(config: Config) -> dict[str, Any]:
         config: sizes.
 
     Returns:
-        Tables `runs` (loss, tau, seed, status, probe, knn_train, ...), `curves` (means over seeds of a loss and tau), `choices` (of each
-        loss: `tau`, tuned, with the mean of `knn_train` highest; test accuracy `probe` there and `at_tau0`; `tuning`, the paired
-        difference; `over_base`, at tau0, and `over_base_tuned`: paired differences to InfoNCE).
+        Tables `runs` (loss, tau, seed, status, probe, knn_train, ...), `curves` (means over seeds of a loss and tau), `choices`
+        (of each loss: `tau`, tuned, with the mean of `knn_train` highest; test accuracy `probe` there and `at_tau0`; `tuning`,
+        the paired difference; `over_base`, at tau0, and `over_base_tuned`: paired differences to InfoNCE).
     """
     keys = [(loss, tau, seed) for loss in config.losses for tau in config.temperatures for seed in config.seeds]
     items = [

@@ -1,45 +1,53 @@
 """The measurements of one encoder on one data set: which of `drocl.encoders.evaluate`, by kind of data."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from drocl.encoders import evaluate
+from drocl.encoders._modes import evaluating
 from drocl.encoders._order import generator, number
 from drocl.encoders._types import UNLABELLED, Dataset, Domain, Split
 from drocl.encoders.models.projector import ContrastiveModel
 
-CHUNK = 512
+CHUNK, FOLDS = 512, 10
 NEIGHBOURS = 10_000  # training examples of the accuracy among themselves
 ANCHORS = 2000  # examples of the statistics that are quadratic in their number
 
 
 def measure(
-    model: ContrastiveModel, domain: Domain, dataset: Dataset, *, temperature: float, device: torch.device, seed: int
+    model: ContrastiveModel, domain: Domain, dataset: Dataset, *, budget: Mapping[str, Any], device: torch.device, seed: int
 ) -> dict[str, Any]:
     """All that the theory speaks of, and the quality of the features.
 
     Args:
         model: trained.
         domain, dataset: of the examples.
-        temperature: at which the worst case over the negatives is taken.
+        budget: of the worst case over the negatives: `temperature` or `radius`, and `divergence`; see `_losses.budget_of`.
         device: of the computation.
         seed: of the views, of held-out parts and of folds.
 
     Returns:
         Numbers by name (`probe_accuracy`, `knn_accuracy`, `svm_accuracy`, `spearman_NAME`, `alignment`, `uniformity`, `radius`,
-        `effective_negatives`, `false_negative_mass`, ...), and lists by class. What the data does not allow is not there.
+        `effective_negatives`, `false_negative_mass`, ...), lists by class, `worst_case` (which one it is), and `notes`: what could
+        not be measured, and why. What the data does not have is not there.
     """
     found: dict[str, Any] = {}
+    notes: list[str] = []
     held = dataset.train if dataset.test is None else dataset.test
-    if dataset.kind == "graph":
-        found |= _graphs(model, domain, dataset, device, seed)
-    elif dataset.kind == "image":
-        found |= _images(model, domain, dataset, device, seed)
-    found |= spearman(model, dataset)
-    some = held.take(_spread(len(held), ANCHORS))
-    return found | _geometry(model, domain, some, temperature, device, seed)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "accuracy": lambda: (_graphs if dataset.kind == "graph" else _images)(model, domain, dataset, device, seed),
+        "spearman": lambda: spearman(model, dataset),
+        "geometry": lambda: _geometry(model, domain, held.take(_spread(len(held), ANCHORS)), budget, device, seed),
+    }
+    for name, part in parts.items():
+        try:
+            found |= part()
+        except ValueError as error:  # too few examples, features that are not finite: the rest is worth having
+            notes.append(f"{name} not measured: {error}")
+    return found | {"notes": notes}
 
 
 def quality(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: torch.device) -> float:
@@ -49,10 +57,10 @@ def quality(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: t
         return sum(scores) / len(scores) if scores else float("nan")
     if dataset.train.labels is None:
         return float("nan")
-    train = _features(model, domain, dataset.train, device)
+    train = _features(model, domain, dataset.train, device).to(device)
     if dataset.test is None or dataset.test.labels is None:
         return evaluate.knn_accuracy(train, dataset.train.labels, train, dataset.train.labels, k=_k(len(train)), leave_one_out=True)
-    test = _features(model, domain, dataset.test, device)
+    test = _features(model, domain, dataset.test, device).to(device)
     return evaluate.knn_accuracy(train, dataset.train.labels, test, dataset.test.labels, k=_k(len(train)))
 
 
@@ -61,17 +69,13 @@ def spearman(model: ContrastiveModel, dataset: Dataset, part: str = "") -> dict[
     from drocl.encoders.evaluate import sentences
 
     chosen = {name: pairs for name, pairs in dataset.pairs.items() if part in name} or dataset.pairs
-    was = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         return {f"spearman_{name.replace('-', '_')}": sentences.spearman(model.features, pairs) for name, pairs in chosen.items()}
-    finally:
-        model.train(was)
 
 
 def _images(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: torch.device, seed: int) -> dict[str, Any]:
     train, test = dataset.train, dataset.test
-    if test is None or train.labels is None or test.labels is None or not _labelled(train):
+    if dataset.kind != "image" or test is None or train.labels is None or test.labels is None or not _labelled(train):
         return {}
     x, u = _features(model, domain, train, device), _features(model, domain, test, device)
     probe = evaluate.linear_probe(x.to(device), train.labels, u.to(device), test.labels, seed=seed)
@@ -89,23 +93,30 @@ def _graphs(model: ContrastiveModel, domain: Domain, dataset: Dataset, device: t
 
     if dataset.train.labels is None:
         return {}
-    found = graphs.svm_folds(_features(model, domain, dataset.train, device), dataset.train.labels, seed=seed)
+    rarest = int(torch.bincount(dataset.train.labels).min())
+    if rarest < 2:
+        raise ValueError("a class has one graph")
+    features = _features(model, domain, dataset.train, device)
+    found = graphs.svm_folds(features, dataset.train.labels, folds=min(FOLDS, rarest), seed=seed)
     return {"svm_accuracy": found["accuracy"], "svm_deviation": found["std"]}
 
 
 def _geometry(
-    model: ContrastiveModel, domain: Domain, split: Split, temperature: float, device: torch.device, seed: int
+    model: ContrastiveModel, domain: Domain, split: Split, budget: Mapping[str, Any], device: torch.device, seed: int
 ) -> dict[str, Any]:
-    """Alignment and uniformity of the embeddings, and the worst case over the negatives at this temperature."""
+    """Alignment and uniformity of the embeddings, and the worst case over the negatives."""
     source, n = domain.place(split, device), len(split)
     z = evaluate.represent(model, domain, source, n, projected=True).to(device)
     uniforms = torch.rand((2, n, domain.width), generator=generator(seed, "alignment")).to(device)
     first, second = (_views(model, domain, source, n, uniforms[i], number(seed, "alignment", i)) for i in (0, 1))
     labels = split.labels
-    case = evaluate.worst_case_statistics(z, labels, temperature=temperature)
+    case = evaluate.worst_case_statistics(z, labels, **budget)
+    price = "temperature" if "temperature" in budget else "radius"
+    name = getattr(budget.get("divergence", "kl"), "name", budget.get("divergence", "kl"))
     found: dict[str, Any] = {
         "alignment": evaluate.alignment(first, second),
         "uniformity": evaluate.uniformity(z),
+        "worst_case": f"{name} at {price} {budget[price]:g}",
         **case.summary(),
     }
     return found
@@ -113,16 +124,12 @@ def _geometry(
 
 def _views(model: ContrastiveModel, domain: Domain, source: Any, n: int, uniforms: Tensor, seed: int) -> Tensor:
     """Embeddings of one view of every example; where the domain draws nothing, the encoder's dropout makes the view."""
-    was, parts = model.training, []
-    model.train(domain.width == 0)
-    try:
-        with torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            for start in range(0, n, CHUNK):
-                rows = torch.arange(start, min(start + CHUNK, n))
-                parts.append(model(domain.views(source, rows, uniforms[start : start + CHUNK])).float())
-    finally:
-        model.train(was)
+    parts = []
+    with evaluating(model, dropout=domain.width == 0), torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, n, CHUNK):
+            rows = torch.arange(start, min(start + CHUNK, n))
+            parts.append(model(domain.views(source, rows, uniforms[start : start + CHUNK])).float())
     return torch.cat(parts)
 
 

@@ -70,13 +70,22 @@ def takes_positives(name: str) -> bool:
     return "positives" in inspect.signature(LOSSES[name].function).parameters
 
 
-def temperature_of(loss: ContrastiveLoss, default: float = 0.5) -> float:
-    """The temperature that the loss has now, for statistics of its worst case; `default` for a loss with a radius."""
-    held = getattr(loss, "temperature", None) if hasattr(loss, "temperature") else loss.options.get("temperature")
+def budget_of(loss: ContrastiveLoss, default: float = 0.5) -> dict[str, Any]:
+    """What the worst case of a loss costs: `temperature` or `radius`, and its `divergence`, for statistics of trained embeddings.
+
+    A number a pair stands for its mean. A loss whose worst case has neither (cvar) is read as KL at the temperature `default`.
+    """
+    held = loss.temperature if hasattr(loss, "temperature") else loss.options.get("temperature")
+    radius, divergence = loss.options.get("radius"), loss.options.get("divergence", "kl")
+    if radius is not None:
+        return {"radius": _mean(radius), "divergence": divergence}
     if held is None:
-        return default
-    value = held() if isinstance(held, Temperature) else held
-    return float(value.detach().mean()) if hasattr(value, "detach") else float(value)
+        return {"temperature": default, "divergence": "kl"}
+    return {"temperature": _mean(held() if isinstance(held, Temperature) else held), "divergence": divergence}
+
+
+def _mean(value: Any) -> float:
+    return float(value.detach().double().mean()) if hasattr(value, "detach") else float(value)
 
 
 def _learned(text: str) -> Temperature:

@@ -45,10 +45,11 @@ class LARS(torch.optim.Optimizer):
         change = weight.grad
         assert change is not None
         if weight.ndim > 1:
-            change = change.add(weight, alpha=group["weight_decay"])
+            decay = group["weight_decay"]
             size, slope = weight.norm(), change.norm()
-            scale = torch.where((size > 0) & (slope > 0), group["trust"] * size / slope, torch.ones_like(size))
-            change = change * scale
+            below = slope + decay * size
+            scale = torch.where((size > 0) & (below > 0), group["trust"] * size / below, torch.ones_like(size))
+            change = change.add(weight, alpha=decay) * scale
         state = self.state[weight]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)

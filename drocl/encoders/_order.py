@@ -6,6 +6,7 @@ micro-batches see the views that one process sees.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -50,17 +51,22 @@ class Order:
     def rows(self, step: int) -> Tensor:
         """Rows of the batch of a step (0, 1, ... over all epochs), (batch_size,) int64."""
         epoch, place = divmod(step, self.steps)
-        order = torch.randperm(self.n, generator=generator(self.seed, "order", epoch))
-        return order[place * self.batch_size : (place + 1) * self.batch_size]
+        return _permutation(self.n, self.seed, epoch)[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+@lru_cache(maxsize=2)
+def _permutation(n: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(n, generator=generator(seed, "order", epoch))
 
 
 class Partners:
-    """Which example the second view of a pair is of.
+    """Which example a further view of a pair is of.
 
     Args:
-        labels: of the training examples, as training knows them (noise included), (n,); None without labels.
+        labels: of the training examples, as training knows them (noise included), (n,), each unlabelled one a class of its own;
+            None without labels.
         n: examples.
-        by_class: True: another example of the class, drawn at random; False: the example itself.
+        by_class: True: another example of the class, drawn at random (itself, if it is alone); False: the example itself.
         noise: probability that it is one of all examples, drawn at random.
         seed: of the draws.
 
@@ -74,19 +80,21 @@ class Partners:
         self.n, self.noise, self.seed, self.by_class = n, noise, seed, by_class
         if by_class:
             assert labels is not None
-            self.members = torch.argsort(labels, stable=True)
-            self.starts = torch.searchsorted(labels[self.members].contiguous(), labels.contiguous())
-            self.counts = torch.bincount(labels - labels.min())[labels - labels.min()]
-            self.counts = torch.where(labels == UNLABELLED, 1, self.counts)  # an unlabelled example is its own class
-            self.alone = labels == UNLABELLED
+            _, group = torch.unique(labels, return_inverse=True)
+            self.members = torch.argsort(group, stable=True)
+            self.counts = torch.bincount(group)[group]
+            self.starts = torch.searchsorted(group[self.members], group)
+            self.own = torch.empty_like(group)  # an example's place among its class
+            self.own[self.members] = torch.arange(n) - self.starts[self.members]
 
     def rows(self, rows: Tensor, step: int, which: int = 1) -> Tensor:
         """The rows of view `which` (1, 2, ...) of the pairs of `rows`."""
         drawn = torch.rand((3, len(rows)), generator=generator(self.seed, "partners", step, which), dtype=torch.float64)
         found = rows
         if self.by_class:
-            place = self.starts[rows] + (drawn[0] * self.counts[rows]).to(torch.int64)
-            found = torch.where(self.alone[rows], rows, self.members[place])
+            place = (drawn[0] * (self.counts[rows] - 1)).to(torch.int64)  # among the others
+            place = place + (place >= self.own[rows]).to(torch.int64)
+            found = self.members[self.starts[rows] + torch.minimum(place, self.counts[rows] - 1)]
         if self.noise > 0.0:
             found = torch.where(drawn[1] < self.noise, (drawn[2] * self.n).to(torch.int64), found)
         return found

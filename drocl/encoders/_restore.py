@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from drocl.encoders import _evaluation, _losses, _runs, _setup
+from drocl.encoders import _evaluation, _losses, _runs, _setup, checkpoint
 from drocl.encoders._types import Dataset
 from drocl.encoders.config import TrainConfig, changed
 from drocl.encoders.models.projector import ContrastiveModel
@@ -20,14 +20,14 @@ class Restored:
         model: encoder and projector, in evaluation mode, on the CPU.
         config: of its training.
         data: the examples that it was built for.
-        temperature: of its loss at that moment.
+        budget: of its loss's worst case at that moment: temperature or radius, and divergence.
         step: of the checkpoint; -1 for weights.
     """
 
     model: ContrastiveModel
     config: TrainConfig
     data: _setup.Data
-    temperature: float
+    budget: dict[str, Any]
     step: int
 
     @property
@@ -36,47 +36,63 @@ class Restored:
         return self.data.dataset
 
 
-def restore(path: Path | str, data: str | None = None) -> Restored:
+def restore(path: Path | str, data: str | None = None, *, encoder: str | None = None) -> Restored:
     """Encoder and projector of a checkpoint, of weights.safetensors (with config.yaml beside) or of a run's folder.
 
     Args:
         path: which.
         data: another data set than that of its training.
+        encoder: where the checkpoint names your own module, its name once more: nothing is run because a file says so.
 
     Raises:
-        ValueError: damaged; or a model that does not fit the data.
+        ValueError: damaged; a model that does not fit the data; an own encoder that was not named.
         FileNotFoundError: no such file; no config.yaml beside the weights.
     """
     path = Path(path)
     config = _runs.config_of(path)
+    check_own(config.encoder, encoder)
     if data is not None and data != config.data:
         config = changed(config, data=data, subset=None, data_format=None)
-    config = changed(config, label_noise=0.0, outliers=0.0, view_noise=0.0)
+    config = changed(config, label_noise=0.0, outliers=0.0, view_noise=0.0, download=False)
     held = _setup.read_data(changed(config, batch_size=2, accumulate=1, devices=1, nodes=1), torch.device("cpu"))
     model, loss, step = _setup.make_model(config, held.dataset), _setup.make_loss(config, gather=False), -1
     if path.suffix == ".safetensors":
-        state = _weights(path)
+        whole = _weights(path)
+        state = {name: value for name, value in whole.items() if not name.startswith(checkpoint.OF_LOSS)}
+        own = {name.removeprefix(checkpoint.OF_LOSS): value for name, value in whole.items() if name not in state}
+        loss.load_state_dict(own)
     else:
         found = _runs.find(path)
         state, step = found.model, found.step
         loss.load_state_dict(found.loss)
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"checkpoint={str(path)!r} does not fit {config.encoder} on {held.dataset.name}: {' '.join(str(error).split())[:300]}"
         ) from None
-    return Restored(model.eval(), config, held, _losses.temperature_of(loss), step)
+    return Restored(model.eval(), config, held, _losses.budget_of(loss), step)
+
+
+def check_own(named: str, given: str | None) -> None:
+    """Refuse to run a module that only a file names.
+
+    Raises:
+        ValueError: it is one of the user's own, and the user did not name it.
+    """
+    if ":" in named and not named.startswith("hf:") and given != named:
+        raise ValueError(f"encoder={named!r} is code that the checkpoint names; to run it give --encoder {named}")
 
 
 def measure(
-    path: Path | str, data: str | None = None, *, temperature: float | None = None, device: str = "auto"
-) -> tuple[Restored, dict[str, Any]]:
+    path: Path | str, data: str | None = None, *, encoder: str | None = None, temperature: float | None = None,
+    device: str = "auto",
+) -> tuple[Restored, dict[str, Any]]:  # fmt: skip
     """The measurements of `drocl.encoders.evaluate` for a checkpoint.
 
     Args:
-        path, data: as `restore`.
-        temperature: of the worst case over the negatives; None is the loss's own.
+        path, data, encoder: as `restore`.
+        temperature: of a KL worst case over the negatives; None is the loss's own worst case.
         device: "cpu", "cuda" or "auto".
 
     Raises:
@@ -87,10 +103,10 @@ def measure(
     if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise ValueError(f"device={device!r} must be auto, cpu or cuda, and be here")
     which = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    held = restore(path, data)
-    at = held.temperature if temperature is None else temperature
+    held = restore(path, data, encoder=encoder)
+    budget = held.budget if temperature is None else {"temperature": temperature}
     found = _evaluation.measure(
-        held.model.to(which), held.data.domain, held.dataset, temperature=at, device=which, seed=held.config.seed
+        held.model.to(which), held.data.domain, held.dataset, budget=budget, device=which, seed=held.config.seed
     )
     return held, found
 

@@ -40,23 +40,52 @@ class Place:
 
 
 def place(config: TrainConfig, folder: Path | None) -> Place:
-    """How far a run got in its folder."""
+    """How far a run got in its folder.
+
+    Raises:
+        ValueError: checkpoints there are damaged, or of another configuration.
+    """
     if folder is None:
         return Place(None)
-    return Place(folder, checkpoint.newest(folder), _finished(folder, config))
+    start = checkpoint.newest(folder)
+    if start is not None:
+        _same(config, start, ELSEWHERE, f"; begin again with --fresh, or give another --out than that of {folder}")
+    return Place(folder, start, _finished(folder, config, start))
 
 
 def resumed(config: TrainConfig, path: Path) -> Place:
-    """A run that goes on from a given checkpoint (or its folder), in that checkpoint's folder.
+    """A run that goes on from a given checkpoint (or the newest of its folder).
+
+    Of the same configuration it goes on in its own folder; with another length it has a folder beside that one, so that no
+    folder holds rows of two schedules.
 
     Raises:
         ValueError: a damaged checkpoint; a configuration that differs where it may not.
         FileNotFoundError: nothing to resume from.
     """
     start = find(path)
-    assert start.path is not None
-    _same(config, start)
-    return Place(start.path.parent, start)
+    _same(config, start, MAY_CHANGE, f"; a run that is resumed may change {', '.join(MAY_CHANGE)}")
+    folder = folder_of(path, config)
+    if folder == folder_of(path):
+        return Place(folder, start, _finished(folder, config, start) if path.is_dir() else None)
+    own = checkpoint.newest(folder)
+    if own is not None and own.step > start.step:
+        start = own
+    return Place(folder, start, _finished(folder, config, start))
+
+
+def folder_of(path: Path, config: TrainConfig | None = None) -> Path:
+    """The run's folder of a checkpoint, or the folder itself; with another configuration, the folder beside it.
+
+    Raises:
+        FileNotFoundError: nothing there.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such checkpoint or run", str(path))
+    folder = path if path.is_dir() else path.parent
+    if config is None or make(find(path).config).digest() == config.digest():
+        return folder
+    return folder.parent / config.label()
 
 
 @contextmanager
@@ -88,17 +117,6 @@ def alone(folder: Path | None) -> Iterator[None]:
                 folder.rmdir()
 
 
-def folder_of(path: Path) -> Path:
-    """The run's folder of a checkpoint, or the folder itself.
-
-    Raises:
-        FileNotFoundError: nothing there.
-    """
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "no such checkpoint or run", str(path))
-    return path if path.is_dir() else path.parent
-
-
 def find(path: Path) -> Checkpoint:
     """The checkpoint of a path: the file itself, or the newest good one of a run's folder.
 
@@ -109,15 +127,14 @@ def find(path: Path) -> Checkpoint:
         return checkpoint.load(path)
     found = checkpoint.newest(path)
     if found is None:
-        if (path / checkpoint.LAST).exists():
-            return checkpoint.load(path / checkpoint.LAST)  # says what is wrong with it
         raise FileNotFoundError(2, "no checkpoint in this folder", str(path))
     return found
 
 
 def clear(folder: Path) -> None:
     """Remove what a run writes, and nothing else."""
-    for name in (CONFIG, RESULT, logs.METRICS, checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.WEIGHTS):
+    names = (CONFIG, RESULT, logs.METRICS, checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.WEIGHTS)
+    for name in (*names, f".{checkpoint.LAST}.partial", f".{checkpoint.WEIGHTS}.partial"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
@@ -146,23 +163,19 @@ def write_result(folder: Path, held: dict[str, Any]) -> Path:
     return path
 
 
-def _finished(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
+def _finished(folder: Path, config: TrainConfig, start: Checkpoint | None) -> dict[str, Any] | None:
+    """The result of a run that is done and whose last checkpoint is there."""
     try:
         held = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        return held if held["complete"] and held["config"] == config.plain() | _machine(held["config"]) else None
+        same = make(held["config"]).digest() == config.digest()
+        return held if held["complete"] and same and start is not None and start.step == held["steps"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _machine(held: dict[str, Any]) -> dict[str, Any]:
-    return {name: held[name] for name in ELSEWHERE if name in held}
-
-
-def _same(config: TrainConfig, start: Checkpoint) -> None:
+def _same(config: TrainConfig, start: Checkpoint, may: tuple[str, ...], advice: str) -> None:
     before = make(start.config, f"{start.path}: ")
     for entry in fields(TrainConfig):
         old, new = getattr(before, entry.name), getattr(config, entry.name)
-        if old != new and entry.name not in MAY_CHANGE:
-            raise ValueError(
-                f"{entry.name}={new!r} differs from the checkpoint's {old!r}; a run that is resumed may change {', '.join(MAY_CHANGE)}"
-            )
+        if old != new and entry.name not in may:
+            raise ValueError(f"{entry.name}={new!r} differs from the checkpoint's {old!r}{advice}")

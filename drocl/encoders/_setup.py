@@ -1,6 +1,7 @@
 """Everything that a configuration names, built and checked before the first step."""
 
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +31,10 @@ class Data:
     Attributes:
         dataset: as read, its training part cut to the subset.
         domain: how they become batches.
-        known: labels that training knows, noise included; None without labels.
+        known: labels that training knows, noise included, each unlabelled example a class of its own; None without labels.
         truth: the labels as read, each unlabelled example a class of its own; None without labels.
         source: training examples, outliers included, as `domain.place` gave them.
+        mark: `fingerprint` of the examples as read.
     """
 
     dataset: Dataset
@@ -40,6 +42,7 @@ class Data:
     known: Tensor | None
     truth: Tensor | None
     source: Any
+    mark: str
 
 
 def fabric_of(config: TrainConfig) -> Any:
@@ -62,6 +65,9 @@ def fabric_of(config: TrainConfig) -> Any:
         raise ValueError("device='cuda': torch finds no CUDA device here; give cpu or auto")
     if device == "cuda" and config.devices > torch.cuda.device_count() and "LOCAL_RANK" not in os.environ:
         raise ValueError(f"devices={config.devices}: this node has {torch.cuda.device_count()}")
+    world = int(os.environ.get("WORLD_SIZE") or 0)
+    if "TORCHELASTIC_RUN_ID" in os.environ and world != config.devices * config.nodes:
+        raise ValueError(f"devices={config.devices}, nodes={config.nodes}: torchrun started {world} processes; make them agree")
     if device == "cpu" and config.precision == "fp16":
         raise ValueError("precision='fp16' needs device='cuda'; on the CPU give fp32 or bf16")
     return Fabric(
@@ -86,31 +92,55 @@ def read_data(config: TrainConfig, device: torch.device) -> Data:
     if labels is None and (config.loss in _losses.LABELLED or config.label_noise > 0.0):
         which = f"loss={config.loss!r}" if config.loss in _losses.LABELLED else f"label_noise={config.label_noise}"
         raise ValueError(f"{which} needs labels, and {dataset.name} has none")
+    if config.label_noise > 0.0 and config.loss not in _losses.LABELLED and config.positives != "class":
+        raise ValueError(f"label_noise={config.label_noise}: {config.loss} with positives='view' looks at no label")
     domain = domain_of(dataset, **_domain_options(config, dataset, device))
     train = with_outliers(dataset.train, config.outliers, config.seed) if config.outliers > 0.0 else dataset.train
     truth = known = None
     if labels is not None:
         alone = -2 - torch.arange(len(labels))
         truth = torch.where(labels == UNLABELLED, alone, labels)
-        known = noisy_labels(labels, len(dataset.classes), config.label_noise, config.seed)
-    return Data(dataset, domain, known, truth, domain.place(train, device))
+        noisy = noisy_labels(labels, len(dataset.classes), config.label_noise, config.seed)
+        known = torch.where(noisy == UNLABELLED, alone, noisy)
+    return Data(dataset, domain, known, truth, domain.place(train, device), fingerprint(dataset))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Eight digits of what training reads: a run must not go on with other examples.
+
+    >>> from drocl.encoders.data import load
+    >>> len(fingerprint(load("digits")))
+    8
+    """
+    split, total = dataset.train, 0
+    inputs = [split.inputs] if isinstance(split.inputs, Tensor) else split.inputs
+    for entry in inputs:
+        if isinstance(entry, str):
+            total = zlib.crc32(f"{entry}\0".encode(), total)
+            continue
+        for part in (entry,) if isinstance(entry, Tensor) else (entry.x, entry.edge_index):
+            total = zlib.crc32(part.contiguous().numpy().data, total)
+    if split.labels is not None:
+        total = zlib.crc32(split.labels.numpy().data, total)
+    return f"{total:08x}"
 
 
 def _load(config: TrainConfig) -> Dataset:
     """The data set as read; the last one is kept, for several runs in one process."""
     cache = None if config.cache is None else Path(config.cache)
     path = Path(config.data).expanduser()
-    changed = 0.0
-    if path.exists():
-        files = [path, *(path.iterdir() if path.is_dir() else ())]
-        changed = max(file.stat().st_mtime for file in files)
-    key = (config.data, str(cache), os.environ.get("DROCL_DATA"), config.data_format, repr(config.data_options), changed)
+    files = [path] if path.is_file() else list(path.iterdir()) if path.is_dir() else []
+    changed = [file.stat().st_mtime for file in files if file.is_file()]
+    if len(changed) < len(files):  # folders in folders: what changed there is not seen
+        _LOADED.clear()
+    options = repr(config.data_options)
+    key = (config.data, cache, os.environ.get("DROCL_DATA"), config.data_format, options, max(changed, default=0.0))
     if key not in _LOADED:
-        options = {name: value for name, value in config.data_options.items() if name not in _OF_LOAD}
-        if len(options) < len(config.data_options):
+        own = {name: value for name, value in config.data_options.items() if name not in _OF_LOAD}
+        if len(own) < len(config.data_options):
             raise ValueError(f"data_options: {', '.join(_OF_LOAD)} are fields of the configuration")
         try:
-            found = load(config.data, download=config.download, cache=cache, data_format=config.data_format, **options)
+            found = load(config.data, download=config.download, cache=cache, data_format=config.data_format, **own)
         except TypeError as error:
             raise ValueError(f"data_options={config.data_options}: {error}") from None
         _LOADED.clear()
@@ -144,8 +174,7 @@ def make_model(config: TrainConfig, dataset: Dataset) -> ContrastiveModel:
         ValueError: what `drocl.encoders.models.make` refuses.
     """
     encoder = models.make(config.encoder, dataset, seed=number(config.seed, "encoder"), **config.encoder_options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(number(config.seed, "projector"))
+    with models.seeded(number(config.seed, "projector")):
         projector = None
         if config.projection is not None:
             norms = dataset.kind == "image" and any(isinstance(layer, nn.BatchNorm2d) for layer in encoder.modules())

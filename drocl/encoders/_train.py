@@ -41,6 +41,7 @@ class TrainResult:
         seconds: of this part of the run, evaluation left out.
         examples_per_second: of this part, without its first step; a pair counts once; nan below two steps.
         folder: of the run; None where nothing was written.
+        rank: of this process; 0 alone measures and writes.
     """
 
     config: TrainConfig
@@ -51,6 +52,7 @@ class TrainResult:
     seconds: float
     examples_per_second: float
     folder: Path | None
+    rank: int = 0
 
 
 def train(
@@ -66,14 +68,15 @@ def train(
         config: what to train.
         out: folder of the results; the run's is `out/train/LABEL`: config.yaml, metrics.csv, tensorboard/, last.ckpt,
             previous.ckpt, weights.safetensors, result.json. None writes nothing.
-        resume: a checkpoint, or a run's folder, to go on from.
+        resume: a checkpoint, or a run's folder, to go on from; with another length the run gets a folder beside that one.
         fresh: begin again, whatever lies in the folder.
         progress: called as `progress(done, total, text)`.
         measure: take the measurements at the end.
 
     Raises:
         ValueError: a configuration, data or checkpoint that is refused, before the first step.
-        RuntimeError: a loss that is no longer finite; a file that could not be written (the last good checkpoint stays).
+        RuntimeError: a loss or weights that are no longer finite; a file that could not be written (the last good
+            checkpoint stays).
         Stopped: asked to stop; the checkpoint is written.
     """
     if resume is not None and fresh:
@@ -84,7 +87,7 @@ def train(
     fabric.launch()
     folder = None if out is None else Path(out) / "train" / config.label()
     if resume is not None:
-        folder = _runs.folder_of(Path(resume))
+        folder = _runs.folder_of(Path(resume), config)
     with _runs.alone(folder if fabric.global_rank == 0 else None):
         if fresh and folder is not None and fabric.global_rank == 0:
             _runs.clear(folder)
@@ -95,16 +98,31 @@ def train(
 
 
 def _work(config: TrainConfig, here: _runs.Place, fabric: Any, progress: Tell | None, measure: bool) -> TrainResult:
-    data = _setup.read_data(config, fabric.device)
-    model = _setup.make_model(config, data.dataset)
     loss = _setup.make_loss(config, gather=fabric.world_size > 1)
-    if here.finished is not None:
-        assert here.folder is not None
-        return _again(config, here, model)
-    run = _Run(config, here, fabric, data, model, loss, progress)
-    with _stoppable(here.folder is not None) as asked:
+    with fabric.rank_zero_first():  # which alone downloads
+        data = _setup.read_data(config, fabric.device)
+    model = _setup.make_model(config, data.dataset)
+    if here.finished is not None and (here.finished.get("measured", True) or not measure):
+        return _again(config, here, model, fabric.global_rank)
+    _check_start(here.start, data.mark, fabric)
+    gpus = [fabric.device] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), _stoppable(here.folder is not None) as asked:
+        run = _Run(config, here, fabric, data, model, loss, progress)
         run.go(asked)
         return run.result(measure)
+
+
+def _check_start(start: Checkpoint | None, mark: str, fabric: Any) -> None:
+    """One start on all ranks, and the examples of the checkpoint.
+
+    Raises:
+        ValueError: other examples; ranks that see different checkpoints.
+    """
+    if start is not None and start.data != mark:
+        raise ValueError(f"data: the examples are not those of {start.path}; give --fresh, or another --out")
+    step = 0 if start is None else start.step
+    if fabric.world_size > 1 and fabric.broadcast(step) != step:
+        raise ValueError("out: the nodes see different checkpoints; give an --out that they share")
 
 
 class _Run:
@@ -114,7 +132,7 @@ class _Run:
         self, config: TrainConfig, here: _runs.Place, fabric: Any, data: _setup.Data, model: ContrastiveModel, loss: ContrastiveLoss,
         progress: Tell | None,
     ) -> None:  # fmt: skip
-        self.config, self.here, self.fabric, self.data, self.plain, self.loss = config, here, fabric, data, model, loss
+        self.config, self.here, self.fabric, self.data, self.loss = config, here, fabric, data, loss
         self.tell, self.main = progress, fabric.global_rank == 0
         self.batches = _setup.Batches(config, data, fabric.global_rank, fabric.world_size, fabric.device)
         self.start = 0 if here.start is None else here.start.step
@@ -147,7 +165,8 @@ class _Run:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
                 _runs.write_config(folder, config)
-            self.log = Log(folder, self.start, board=config.tensorboard)
+            before = None if self.here.start is None or self.here.start.path is None else self.here.start.path.parent
+            self.log = Log(folder, self.start, board=config.tensorboard, before=before)
         self.model.train()
         last = self.start
         try:
@@ -163,7 +182,10 @@ class _Run:
         due = done % config.log_every == 0 or done == total or step == 0
         value = self._step(step, due)
         at_epoch = done % self.batches.order.steps == 0
-        row = self._row(done, value) if due else {}  # waits for the device, so that the time is that of the work
+        row = self._row(done, value) if due else {}
+        saves = done == total or self._checkpoint_due(done, at_epoch)
+        if self.fabric.device.type == "cuda" and (row or saves or not self.spent):
+            torch.cuda.synchronize()  # the time is that of the work, not of its queue
         self.seconds += time.perf_counter() - began
         self.spent += 1
         if self.spent == 1:
@@ -179,9 +201,10 @@ class _Run:
                 self.log.write(row)
                 if self.tell is not None and self.main:
                     self.tell(done, total, f"loss {row['loss']:.4f}")
-            if stop or self._checkpoint_due(done, at_epoch):
-                saved = self._save(done)
+            if stop or saves:
+                saved = self._save(done, value)
         if stop and done < total:
+            self.fabric.barrier()  # a rank that leaves first would have the launcher kill the one that writes
             raise Stopped(f"stopped at step {done} of {total}; go on with --resume {self.here.folder}")
         return saved
 
@@ -192,9 +215,15 @@ class _Run:
             group["lr"] = rate * self.config.learning_rate
         self.loss.options["diagnostics"] = due
         self.optimizer.zero_grad(set_to_none=True)
-        value = make_step(self.model, self.loss, self.batches.at(step, with_truth=due), self.fabric)
+        try:
+            value = make_step(self.model, self.loss, self.batches.at(step, with_truth=due), self.fabric)
+        except ValueError as error:  # the losses refuse embeddings that are not finite
+            raise self._diverged(step + 1, str(error)) from error
         if self.config.clip_gradient is not None:
-            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.clip_gradient)
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self.config.clip_gradient,
+                error_if_nonfinite=self.config.precision != "fp16",  # whose scale finds its size by overflowing
+            )  # fmt: skip
         self.optimizer.step()
         return value
 
@@ -214,12 +243,13 @@ class _Run:
             held = self.fabric.all_reduce(held, reduce_op="mean")
         row = dict(zip(entries, held.tolist(), strict=True))
         if not torch.isfinite(held[0]):
-            raise RuntimeError(
-                f"the loss is {row['loss']} at step {done}: a lower learning_rate, a longer warmup or clip_gradient may help"
-                + ("" if self.here.folder is None else f"; the last good checkpoint is in {self.here.folder}")
-            )
+            raise self._diverged(done, f"the loss is {row['loss']}")
         rate = self.optimizer.param_groups[0]["lr"]
         return {"step": done, "epoch": done / self.batches.order.steps, "learning_rate": rate, **row}
+
+    def _diverged(self, done: int, what: str) -> RuntimeError:
+        place = "" if self.here.folder is None else f"; checkpoints before it are in {self.here.folder}"
+        return RuntimeError(f"step {done}: {what}; a lower learning_rate, a longer warmup or clip_gradient may help{place}")
 
     def speed(self) -> float:
         """Pairs a second, without the first step of this part of the run, which compiles and allocates."""
@@ -228,8 +258,10 @@ class _Run:
         return self.config.batch_size * (self.spent - 1) / max(self.seconds - self.first, 1e-9)
 
     def _quality(self) -> float:
-        found = _evaluation.quality(self.inner, self.data.domain, self.data.dataset, self.fabric.device)
-        self.model.train()
+        found = float("nan")
+        if self.main:
+            found = _evaluation.quality(self.inner, self.data.domain, self.data.dataset, self.fabric.device)
+        self.fabric.barrier()
         return found
 
     def _asked(self, asked: threading.Event, done: int) -> bool:
@@ -246,15 +278,17 @@ class _Run:
             return done % self.config.checkpoint_every == 0
         return at_epoch and time.monotonic() - self.saved_at >= PAUSE
 
-    def _save(self, done: int) -> int:
+    def _save(self, done: int, value: Tensor) -> int:
         if self.here.folder is not None and self.main:
             assert self.log is not None
+            if not all(bool(part.isfinite().all()) for part in (value, *self.inner.parameters())):
+                raise self._diverged(done, "the loss or a weight is no longer finite")
             self.log.keep()
             checkpoint.save(
                 self.here.folder,
                 Checkpoint(
-                    done, self.config.plain(), self.inner.state_dict(), self.loss.state_dict(), self.optimizer.state_dict(),
-                    self.fabric.strategy.precision.state_dict(),
+                    done, self.config.plain(), self.data.mark, self.inner.state_dict(), self.loss.state_dict(),
+                    self.optimizer.state_dict(), self.fabric.strategy.precision.state_dict(),
                 ),
             )  # fmt: skip
             self.saved_at = time.monotonic()
@@ -264,44 +298,52 @@ class _Run:
         """What the run gives; rank 0 measures, and writes."""
         total, folder = self.batches.total, self.here.folder
         metrics: dict[str, Any] = {}
+        if folder is not None and self.main:
+            with _writing(folder, total):
+                checkpoint.save_weights(folder, self.inner.state_dict(), self.loss.state_dict())
         if measure and self.main:
             if self.tell is not None:
                 self.tell(total, total, "evaluation")
             metrics = _evaluation.measure(
-                self.inner, self.data.domain, self.data.dataset, temperature=_losses.temperature_of(self.loss),
+                self.inner, self.data.domain, self.data.dataset, budget=_losses.budget_of(self.loss),
                 device=self.fabric.device, seed=self.config.seed,
             )  # fmt: skip
         self.fabric.barrier()
         model = self.inner.eval().to("cpu")
         assert self.log is not None
-        done = TrainResult(self.config, self.log.rows, metrics, model, total, self.seconds, self.speed(), folder)
+        seconds, speed = self.seconds, self.speed()
+        if not self.spent and self.here.finished is not None:  # measured now, trained before
+            seconds, speed = (float(self.here.finished[name]) for name in ("seconds", "examples_per_second"))
+        rank = self.fabric.global_rank
+        done = TrainResult(self.config, self.log.rows, metrics, model, total, seconds, speed, folder, rank)
         if folder is not None and self.main:
             with _writing(folder, total):
-                checkpoint.save_weights(folder, model.state_dict(), {"config": self.config.yaml()})
-                _runs.write_result(folder, _held(done))
+                _runs.write_result(folder, _held(done, measure, self.fabric.device))
         return done
 
 
-def _held(done: TrainResult) -> dict[str, Any]:
+def _held(done: TrainResult, measured: bool, device: torch.device) -> dict[str, Any]:
     from drocl import __version__, results
 
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
-        "complete": True, "version": __version__, "libraries": results.library_versions(), "config": done.config.plain(),
+        "complete": True, "measured": measured, "device": name,
+        "version": __version__, "libraries": results.library_versions(), "config": done.config.plain(),
         "steps": done.steps, "seconds": done.seconds, "examples_per_second": done.examples_per_second, "metrics": done.metrics,
     }  # fmt: skip
 
 
-def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel) -> TrainResult:
+def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel, rank: int) -> TrainResult:
     """The result of a run that is done."""
     from drocl.encoders import logs
 
     assert here.folder is not None
     assert here.finished is not None
-    if here.start is not None:
-        model.load_state_dict(here.start.model)
+    assert here.start is not None
+    model.load_state_dict(here.start.model)
     held, history = here.finished, logs.read(here.folder / logs.METRICS)
     speed = float(held["examples_per_second"])
-    return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], float(held["seconds"]), speed, here.folder)
+    return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], float(held["seconds"]), speed, here.folder, rank)
 
 
 def _load(start: Checkpoint, model: ContrastiveModel, loss: ContrastiveLoss) -> None:

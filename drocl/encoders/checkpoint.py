@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 
 SCHEMA = 1
 LAST, PREVIOUS, WEIGHTS = "last.ckpt", "previous.ckpt", "weights.safetensors"
+OF_LOSS = "loss."
 MAGIC = b"drocl checkpoint\n"  # then 64 hexadecimal digits of sha256, a line end, and what torch.save wrote
 
 
@@ -24,12 +26,14 @@ class Checkpoint:
     Attributes:
         step: steps that were made.
         config: the resolved configuration, plain.
+        data: fingerprint of the training examples.
         model, loss, optimizer, precision: state dicts.
         path: where it was read.
     """
 
     step: int
     config: dict[str, Any]
+    data: str
     model: dict[str, Any]
     loss: dict[str, Any]
     optimizer: dict[str, Any]
@@ -46,10 +50,10 @@ def save(folder: Path, held: Checkpoint) -> Path:
         OSError: what the file system says (a full disk), with both old checkpoints as they were.
     """
     buffer = io.BytesIO()
-    parts = ("step", "config", "model", "loss", "optimizer", "precision")
+    parts = ("step", "config", "data", "model", "loss", "optimizer", "precision")
     torch.save({"schema": SCHEMA, **{name: getattr(held, name) for name in parts}}, buffer)
     content = buffer.getvalue()
-    last, fresh = folder / LAST, folder / f".{LAST}.{os.getpid()}.partial"
+    last, fresh = folder / LAST, folder / f".{LAST}.partial"
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with open(fresh, "wb") as file:
@@ -60,6 +64,7 @@ def save(folder: Path, held: Checkpoint) -> Path:
         if last.exists():
             os.replace(last, folder / PREVIOUS)
         os.replace(fresh, last)
+        _sync_folder(folder)
     finally:
         fresh.unlink(missing_ok=True)
     return last
@@ -81,36 +86,62 @@ def load(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """The newest good checkpoint of a run's folder; None where there is none (a damaged one is passed over)."""
+    """The newest good checkpoint of a run's folder; None where there is none. A damaged one is passed over with a warning.
+
+    Raises:
+        ValueError: checkpoints, and none of them good.
+    """
+    problem: ValueError | None = None
     for name in (LAST, PREVIOUS):
         try:
-            return load(folder / name)
-        except (FileNotFoundError, ValueError):
+            found = load(folder / name)
+        except FileNotFoundError:
             continue
+        except ValueError as error:
+            problem = problem or error
+            continue
+        if problem is not None:
+            warnings.warn(f"going on from step {found.step}: {problem}", RuntimeWarning, stacklevel=3)
+        return found
+    if problem is not None:
+        raise problem
     return None
 
 
-def save_weights(folder: Path, model: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> Path:
-    """The encoder's and projector's weights as `weights.safetensors`, written whole or not at all.
+def save_weights(folder: Path, model: Mapping[str, Any], loss: Mapping[str, Any]) -> Path:
+    """The weights of encoder and projector as `weights.safetensors`, written whole or not at all.
 
     Args:
         folder: of the run.
-        model: state dict; what is no tensor (a tokenizer's state) is left to the checkpoint.
-        metadata: text beside the weights.
+        model: state dict; what is no tensor is left to the checkpoint.
+        loss: state dict of the loss (a learned temperature), stored with the prefix "loss.".
     """
     from safetensors.torch import save as pack
 
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in model.items() if isinstance(value, torch.Tensor)}
-    path, fresh = folder / WEIGHTS, folder / f".{WEIGHTS}.{os.getpid()}.partial"
+    whole = {**model, **{f"{OF_LOSS}{key}": value for key, value in loss.items()}}
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in whole.items() if isinstance(value, torch.Tensor)}
+    path, fresh = folder / WEIGHTS, folder / f".{WEIGHTS}.partial"
     try:
         with open(fresh, "wb") as file:
-            file.write(pack(tensors, dict(metadata)))
+            file.write(pack(tensors))
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the new names to the disk, where the system can."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _parse(content: bytes, path: Path) -> Checkpoint:

@@ -36,8 +36,8 @@ class TrainConfig:
         augmentation: of the views: None (what suits the data), a preset, or the fields of the augmentation of this kind of data.
         positives: "view": two views of one example; "class": views of two examples of one class, by the (noisy) labels.
         n_positives: extra views of each example, or of its class, for losses that take `positives` (M).
-        view_noise: probability that the second view is one of another example, drawn at random.
-        label_noise: share of the training labels replaced by another class, drawn once.
+        view_noise: probability that a further view is one of any example, drawn at random.
+        label_noise: share of the training labels replaced by another class, drawn once; for losses or pairs that know labels.
         outliers: share of the training images replaced by uniform noise, drawn once.
         epochs, max_steps: length; give one (20 epochs if none).
         batch_size: pairs of a step, over all ranks and micro-batches; each pair's negatives are of the whole batch.
@@ -174,15 +174,19 @@ def read(path: Path | None, given: Mapping[str, Any] | None = None) -> TrainConf
 
     Args:
         path: a file with fields of `TrainConfig`; None for none.
-        given: fields; the entries of `loss_options`, `encoder_options` and `data_options` are added to the file's.
+        given: fields; entries of `loss_options`, `encoder_options`, `data_options` and `augmentation` are added to the file's.
 
     Raises:
         ValueError: a file that is no YAML mapping; an unknown field (with close names); a value that is not allowed.
         FileNotFoundError: no such file.
     """
     held = _from_file(path) if path is not None else {}
+    if {"epochs", "max_steps"} & set(given or {}):
+        held = {name: value for name, value in held.items() if name not in ("epochs", "max_steps")}
     for name, value in (given or {}).items():
         before = held.get(name)
+        if name == "augmentation" and isinstance(before, str) and isinstance(value, Mapping):
+            before = {"preset" if before in ("simclr", "digits", "none") else "kind": before}
         held[name] = {**before, **value} if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return make(held, "" if path is None else f"{path}: ")
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,25 @@ class Log:
         folder: of the run; None keeps them in memory.
         step: of the checkpoint that the run goes on from: rows after it are cut away, as if they had not been.
         board: also for TensorBoard, where it is installed.
+        before: folder with the rows up to that step; None is `folder`.
 
     Raises:
         ValueError: a metrics.csv that is none.
     """
 
-    def __init__(self, folder: Path | None, step: int, *, board: bool = True) -> None:
+    def __init__(self, folder: Path | None, step: int, *, board: bool = True, before: Path | None = None) -> None:
         self.rows: list[dict[str, float]] = []
         self.path = None if folder is None else folder / METRICS
         self.board: Any = None
         if folder is None:
             return
         assert self.path is not None
-        if step > 0 and self.path.exists():
-            self.rows = [row for row in read(self.path) if row["step"] <= step]
+        old = (before or folder) / METRICS
+        if step > 0 and old.exists():
+            self.rows = [row for row in read(old) if row["step"] <= step]
         results.write_atomically(self.path, _text([], header=True) + _text(self.rows))
+        if step == 0:
+            shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # of a run that left no checkpoint
         if board:
             self.board = _board(folder / "tensorboard", step)
 

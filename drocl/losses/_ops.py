@@ -265,7 +265,8 @@ def _pull_pull(ctx: Any, *cotangents: Tensor) -> tuple[Any, ...]:
     *inputs, ids = _cut(ctx.saved_tensors, (1, with_b, 1, n_lse, n_lse, with_positive, n_ids))
     create = torch.is_grad_enabled()
     with torch.enable_grad():
-        leaves = [x if create and x.requires_grad else x.detach().requires_grad_() for part in inputs for x in part]
+        # views, for inputs may be parts or functions of each other: each shall have its own part of the derivative
+        leaves = [x.view_as(x) if create and x.requires_grad else x.detach().requires_grad_() for part in inputs for x in part]
         a, b, kappa, lse, grads, positive = _cut(leaves, counts)
         outputs = _dense.pull(a, b, kappa, lse, grads, positive, ids, decode(ctx.kernels))
         live = [(out, seed) for out, seed in zip(outputs, cotangents, strict=True) if out.numel() and out.requires_grad]

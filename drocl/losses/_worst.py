@@ -244,10 +244,12 @@ def _pull(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Any, ...]:
     if grad is None:
         return None, None, None, *rest
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph: the dense problem, to any order
-        value = _dense_value(a, b, budget, ids_a, ids_b, _chosen(spec), constrained)
-        wanted = [x for x in (a, b, budget) if x.requires_grad]
+        # views, for inputs may be parts or functions of each other: each shall have its own part of the derivative
+        inputs = a.view_as(a), b.view_as(b), budget.view_as(budget)
+        value = _dense_value(*inputs, ids_a, ids_b, _chosen(spec), constrained)
+        wanted = [x for x in inputs if x.requires_grad]
         found = iter(torch.autograd.grad(value, wanted, grad, create_graph=True, allow_unused=True))
-        da, db, dbudget = (next(found) if x.requires_grad else None for x in (a, b, budget))
+        da, db, dbudget = (next(found) if x.requires_grad else None for x in inputs)
     else:
         da, db, dbudget = row_worst_case_pull(
             a, b, budget, [ids_a, ids_b], spec, constrained, chunk, multiplier, normalizer, radius, grad

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from drocl.cli import app  # noqa: E402
+from drocl.cli import app
 
 SMALL = (
     "--encoder", "mlp", "--device", "cpu", "--subset", "200", "--batch-size", "32", "--max-steps", "4",
@@ -90,7 +90,9 @@ def test_train_then_eval_then_resume(tmp_path):
     assert cold["probe_accuracy"] == held["metrics"]["probe_accuracy"]
     more = call("train", "--resume", folder, "--max-steps", "6", "--out", tmp_path)
     assert more.exit_code == 0, more.output
-    assert json.loads((folder / "result.json").read_text())["steps"] == 6
+    assert json.loads((folder / "result.json").read_text())["steps"] == 4  # what is finished stays as it is
+    (longer,) = set((tmp_path / "train").iterdir()) - {folder}
+    assert json.loads((longer / "result.json").read_text())["steps"] == 6
     refused = call("train", "--resume", folder, "--batch-size", "64", "--out", tmp_path)
     assert refused.exit_code == 2
     assert "batch_size=64 differs" in refused.output

@@ -29,7 +29,7 @@ def test_a_partner_is_itself_without_noise_and_of_its_class_when_asked():
     found = Partners(LABELS, 10, by_class=True, noise=0.0, seed=0).rows(rows, 3)
     assert torch.equal(LABELS[found], LABELS[rows])
     assert (found[rows == 7] == 7).all()  # without a label an example is alone
-    assert len(found[rows == 0].unique()) == 3  # each member of the class comes
+    assert set(found[rows == 0].tolist()) == {3, 8}  # every other member of the class comes, never itself
 
 
 def test_view_noise_replaces_its_share_uniformly():
@@ -71,7 +71,7 @@ def test_the_rate_rises_to_one_and_falls_to_its_end():
     rates = [rate_at(step, 100, 0.1, 0.2) for step in range(101)]
     assert max(rates) == 1.0
     assert rates[9] == 1.0
-    assert all(a <= b for a, b in itertools.pairwise(rates))
+    assert all(a <= b for a, b in itertools.pairwise(rates[:10]))
     assert all(a >= b for a, b in itertools.pairwise(rates))
     assert rates[100] == pytest.approx(0.2)
 
@@ -86,6 +86,11 @@ def test_lars_moves_a_matrix_by_its_norm_whatever_the_scale_of_the_gradient():
         moves.append(1.0 - weight.detach())
     assert torch.allclose(moves[0], moves[1])
     assert moves[0].norm() == pytest.approx(0.1 * 3.0)
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = LARS([weight], lr=1.0, momentum=0.0, trust=0.1, weight_decay=0.5)
+    (-0.4 * weight.sum()).backward()
+    optimizer.step()  # 0.1 * |w| / (|g| + 0.5 |w|) * (g + 0.5 w), |w| = 2, |g| = 0.8
+    assert torch.allclose(1.0 - weight.detach(), torch.full((2, 2), 0.1 * 2.0 / 1.8 * 0.1))
     bias = torch.nn.Parameter(torch.ones(3))
     optimizer = LARS([bias], lr=0.5, momentum=0.0)
     bias.sum().backward()

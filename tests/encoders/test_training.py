@@ -61,8 +61,12 @@ def test_a_run_is_its_seed():
     assert numbers(first.history) != numbers(other.history)
 
 
-def test_training_lowers_the_loss_and_leaves_global_generators_where_a_seed_puts_them():
+def test_training_lowers_the_loss_and_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
     history = run(replace(TINY, max_steps=40)).history
+    assert torch.equal(torch.rand(4), expected)
     assert np.mean([row["loss"] for row in history[-5:]]) < np.mean([row["loss"] for row in history[:5]]) - 0.2
 
 
@@ -204,7 +208,18 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
     damaged(folder / "last.ckpt")
     with pytest.raises(ValueError, match=r"last.ckpt.*damaged.*previous.ckpt is good, at step 3"):
         run(TINY, resume=folder / "last.ckpt")
-    assert numbers(run(TINY, tmp_path).folder) == numbers(run(TINY).history)
+    with pytest.warns(RuntimeWarning, match=r"going on from step 3: .*damaged"):
+        done = run(TINY, tmp_path)
+    assert numbers(done.folder) == numbers(run(TINY).history)
+
+
+def test_where_no_checkpoint_is_good_nothing_is_begun_anew_without_a_word(tmp_path):
+    folder = run(TINY, tmp_path).folder
+    for name in ("last.ckpt", "previous.ckpt"):
+        damaged(folder / name)
+    with pytest.raises(ValueError, match="damaged"):
+        run(TINY, tmp_path)
+    assert run(TINY, tmp_path, fresh=True).steps == 8
 
 
 @pytest.mark.parametrize("content", [b"", b"not one", checkpoint.MAGIC, checkpoint.MAGIC + b"0" * 64 + b"\nPK"])
@@ -233,11 +248,13 @@ def test_a_checkpoint_runs_nothing(tmp_path):
 def test_resume_may_lengthen_a_run_and_change_nothing_else(tmp_path):
     done = run(TINY, tmp_path)
     longer = run(replace(TINY, max_steps=10), resume=done.folder)
-    assert longer.steps == 10
-    assert longer.history[-1]["step"] == 10
+    assert (longer.steps, longer.history[-1]["step"]) == (10, 10)
+    assert longer.folder != done.folder  # no folder holds rows of two schedules
+    assert numbers(longer.history)[:8] == numbers(done.history)
+    assert numbers(run(TINY, tmp_path).history) == numbers(done.history)
     with pytest.raises(ValueError, match=r"batch_size=16 differs from the checkpoint's 32"):
         run(replace(TINY, batch_size=16), resume=done.folder)
-    with pytest.raises(ValueError, match=r"step 10, beyond the 2"):
+    with pytest.raises(ValueError, match=r"step 8, beyond the 2"):
         run(replace(TINY, max_steps=2), resume=done.folder)
 
 
@@ -252,8 +269,11 @@ def test_two_processes_do_not_write_one_run(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
-    with pytest.raises((RuntimeError, ValueError), match=r"step|finite"):
-        run(replace(TINY, learning_rate=1e30, max_steps=30, optimizer="sgd"), tmp_path)
+    with pytest.raises(RuntimeError, match=r"step \d+: .*finite.*learning_rate"):
+        run(replace(TINY, learning_rate=1e30, max_steps=30, optimizer="sgd", warmup=0.9, checkpoint_every=1), tmp_path)
+    (folder,) = (tmp_path / "train").iterdir()
+    held = checkpoint.newest(folder)
+    assert held is None or all(value.isfinite().all() for value in held.model.values())
 
 
 def test_results_lie_where_the_run_says(tmp_path):
@@ -286,6 +306,7 @@ def test_a_cut_line_of_the_log_is_left_out(tmp_path):
     ({"loss_options": {"tau": 1.0}}, "info_nce has no 'tau'"),
     ({"loss_options": {"temperature": -1.0}}, "temperature"),
     ({"n_positives": 1}, "takes no extra positives"),
+    ({"label_noise": 0.1}, "looks at no label"),
     ({"device": "cuda"}, "no CUDA device"),
     ({"precision": "fp16"}, "needs device='cuda'"),
     ({"encoder": "resnet81"}, "resnet81"),
@@ -298,3 +319,123 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, given
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         run(replace(TINY, **given), tmp_path)
     assert not list(tmp_path.glob("train/*"))
+
+
+class Busy(torch.nn.Module):
+    """Batch norm and dropout: what a micro-batch sees of itself alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(6, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 5)
+        )
+
+    def forward(self, batch):
+        return self.layers(batch)
+
+
+class Alone:
+    """What a step asks of Fabric, for one process."""
+
+    world_size = 1
+
+    def backward(self, value):
+        value.backward()
+
+    def no_backward_sync(self, model, enabled):
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+
+def test_the_gradient_of_micro_batches_is_that_of_the_whole_loss():
+    """Batch norm by part, dropout drawn alike in both passes, a learned temperature: against one graph that holds everything."""
+    from drocl.encoders import _losses, _step
+    from drocl.encoders._order import number
+
+    torch.manual_seed(0)
+    views = [torch.randn(2 * 5, 6) for _ in range(3)]
+    model, loss = Busy(), _losses.make("info_nce", {"temperature": "learned:0.3"})
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    parts = []
+    for i, view in enumerate(views):
+        torch.manual_seed(number(7, "dropout", i))
+        parts.append(model(view).unflatten(0, (2, -1)))
+    whole = torch.cat(parts, dim=1)
+    value = loss(whole[0], whole[1])
+    wanted = torch.autograd.grad(value, [*model.parameters(), *loss.parameters()])
+    after = {name: value.clone() for name, value in model.named_buffers()}
+    for name, held in model.named_buffers():
+        held.copy_(before[name])
+    batch = _step.Batch([lambda v=v: v for v in views], 2, None, 7)
+    found = _step.step(model, loss, batch, Alone())
+    torch.testing.assert_close(found, value.detach())
+    for weight, slope in zip([*model.parameters(), *loss.parameters()], wanted, strict=True):
+        torch.testing.assert_close(weight.grad, slope, rtol=1e-4, atol=1e-6)
+    for name, held in model.named_buffers():  # each example counted once
+        torch.testing.assert_close(held, after[name])
+
+
+def test_measuring_moves_nothing():
+    """Views that draw nothing are made by dropout; batch norms must stay in evaluation mode meanwhile."""
+    done = encoders.train(replace(TINY, augmentation="none", projection_norm="batch", max_steps=2, encoder_options={}))
+    before = {name: value.clone() for name, value in done.model.state_dict().items()}
+    from drocl.encoders import _evaluation, _setup
+
+    data = _setup.read_data(done.config, torch.device("cpu"))
+    device = torch.device("cpu")
+    _evaluation.measure(done.model, data.domain, data.dataset, budget={"temperature": 0.5}, device=device, seed=0)
+    assert all(torch.equal(value, before[name]) for name, value in done.model.state_dict().items())
+    assert not done.model.training
+
+
+def test_what_cannot_be_measured_is_said_and_the_rest_kept(tmp_path):
+    done = encoders.train(replace(TINY, subset=10, batch_size=8, max_steps=2), tmp_path)
+    assert "accuracy not measured" in done.metrics["notes"][0]
+    assert done.metrics["uniformity"] < 0.0
+    assert (done.folder / "weights.safetensors").exists()
+
+
+def test_a_run_does_not_go_on_with_other_examples(tmp_path):
+    np.random.default_rng(0)
+    lines = [f"the {a} {b} is {c}" for a in ("old", "new", "red") for b in ("cat", "dog", "sun") for c in ("here", "there")]
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(lines))
+    config = TrainConfig(
+        data=str(path), encoder_options={"width": 16, "layers": 1, "heads": 2}, batch_size=4, max_steps=4, device="cpu",
+        checkpoint_every=2, tensorboard=False, log_every=1,
+    )  # fmt: skip
+    with pytest.raises(Crash):
+        run(config, tmp_path / "out", progress=crash_after(3))
+    path.write_text("\n".join([*lines[:-1], "another one"]))
+    with pytest.raises(ValueError, match="examples are not those"):
+        run(config, tmp_path / "out")
+
+
+def test_a_learned_temperature_survives_in_checkpoint_and_weights(tmp_path):
+    config = replace(TINY, loss_options={"temperature": "learned:0.3"}, learning_rate=0.05)
+    done = run(config, tmp_path)
+    last = done.history[-1]["temperature"]
+    for name in ("last.ckpt", "weights.safetensors"):
+        held = encoders.restore(done.folder / name)
+        assert held.budget["temperature"] == pytest.approx(last, rel=0.1)
+        assert held.budget["temperature"] != pytest.approx(0.3, rel=1e-3)
+
+
+def test_statistics_are_those_of_the_loss():
+    done = encoders.train(replace(TINY, loss="dro", loss_options={"divergence": "chi2", "radius": 0.3}, max_steps=3))
+    assert done.metrics["worst_case"] == "chi2 at radius 0.3"
+    assert done.metrics["radius"] == pytest.approx(0.3)
+
+
+def test_code_that_a_checkpoint_names_is_not_run_unasked(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    width = 4\n    def __init__(self):\n        super().__init__()\n"
+        "        self.layer = torch.nn.Linear(64, 4)\n    def forward(self, x):\n        return self.layer(x.flatten(1))\n"
+    )
+    name = f"{path}:Net"
+    done = run(replace(TINY, encoder=name, max_steps=2), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"code that the checkpoint names.*--encoder"):
+        encoders.restore(done.folder)
+    assert encoders.restore(done.folder, encoder=name).model.width == 4

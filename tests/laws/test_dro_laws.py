@@ -381,3 +381,17 @@ class TestEdges:
         scores = np.array([0.0, 1.0, 2.0, -math.inf])
         assert solve(divergences.get("cvar", level=0.75), scores, None, None).value == 1.0
         assert solve(divergences.get("cvar", level=0.76), scores, None, None).value == -math.inf
+
+
+def test_threads_change_nothing(monkeypatch):
+    scores = np.random.default_rng(0).standard_normal((600, 1000))  # enough to be shared out
+    found, used = [], []
+    pool = dro.solve.ThreadPoolExecutor
+    monkeypatch.setattr(dro.solve, "ThreadPoolExecutor", lambda count: used.append(count) or pool(count))
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.append(dro.worst_case(scores, radius=0.1))
+    assert used == [2]
+    assert np.array_equal(found[0].value, found[1].value)
+    assert np.array_equal(found[0].weights, found[1].weights)

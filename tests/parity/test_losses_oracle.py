@@ -157,6 +157,8 @@ def test_value_and_gradient(members, name):
         if name == "float32" and not exact(case.id).fits_float32:
             continue
         for chunk_size in CHUNKS:
+            if (name, chunk_size) == ("float32", "auto") and case.reduction != "mean":
+                continue  # the reduction is the last step, and the same on every path
             asked += 1
             found += faults(case, name, chunk_size)
     assert asked

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from drocl.encoders._modes import evaluating
 from drocl.encoders._types import Domain
 
 
@@ -32,19 +33,13 @@ def represent(
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
     features = getattr(model, "features", None)
     read = features if not projected and inspect.ismethod(features) else model  # some encoders call a layer so
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
     parts = []
-    try:
-        with torch.no_grad():
-            for start in range(0, n, batch_size):
-                rows = torch.arange(start, min(start + batch_size, n))
-                made = read(domain.plain(source, rows))
-                if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(rows):
-                    got = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-                    raise ValueError(f"model must give ({len(rows)}, d) for {len(rows)} examples, got {got}")
-                parts.append(made.to(device="cpu", dtype=torch.float32))
-    finally:
-        for layer, training in modes:
-            layer.training = training
+    with evaluating(model), torch.no_grad():
+        for start in range(0, n, batch_size):
+            rows = torch.arange(start, min(start + batch_size, n))
+            made = read(domain.plain(source, rows))
+            if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(rows):
+                got = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+                raise ValueError(f"model must give ({len(rows)}, d) for {len(rows)} examples, got {got}")
+            parts.append(made.to(device="cpu", dtype=torch.float32))
     return torch.cat(parts)

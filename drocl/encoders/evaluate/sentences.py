@@ -1,12 +1,14 @@
 """Whether similar sentences lie close: rank correlation of cosines with the scores that people gave."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from drocl.encoders._modes import evaluating
 from drocl.encoders._types import Pairs
 
 
@@ -46,19 +48,12 @@ def spearman(encoder: Callable[[list[str]], Tensor], pairs: Pairs, batch_size: i
 
 def _encode(encoder: Callable[[list[str]], Tensor], sentences: list[str], batch_size: int) -> Tensor:
     """Features (n, width), float64 on the CPU."""
-    modes = [(part, part.training) for part in encoder.modules()] if isinstance(encoder, nn.Module) else []
-    for part, _ in modes:
-        part.training = False
     found = []
-    try:
-        with torch.no_grad():
-            for i in range(0, len(sentences), batch_size):
-                batch = sentences[i : i + batch_size]
-                features = encoder(batch)
-                if features.ndim != 2 or len(features) != len(batch):
-                    raise ValueError(f"encoder must give features ({len(batch)}, width), got {tuple(features.shape)}")
-                found.append(features.double().cpu())
-    finally:
-        for part, training in modes:
-            part.training = training
+    with evaluating(encoder) if isinstance(encoder, nn.Module) else nullcontext(), torch.no_grad():
+        for i in range(0, len(sentences), batch_size):
+            batch = sentences[i : i + batch_size]
+            features = encoder(batch)
+            if features.ndim != 2 or len(features) != len(batch):
+                raise ValueError(f"encoder must give features ({len(batch)}, width), got {tuple(features.shape)}")
+            found.append(features.double().cpu())
     return torch.cat(found)

@@ -6,7 +6,7 @@
 Images: `convnet`, `mlp`, `resnet18`, `resnet50`; graphs: `gin`; text: `transformer`, `hf:PATH`; your own by import path or file.
 """
 
-from drocl.encoders.models._registry import NAMES, auto, make
+from drocl.encoders.models._registry import NAMES, auto, make, seeded
 from drocl.encoders.models.convnet import MLP, ConvNet
 from drocl.encoders.models.projector import ContrastiveModel, Projector, frozen_statistics
 from drocl.encoders.models.resnet import ResNet, resnet18, resnet50
@@ -23,4 +23,5 @@ __all__ = [
     "make",
     "resnet18",
     "resnet50",
+    "seeded",
 ]

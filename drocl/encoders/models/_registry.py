@@ -89,7 +89,7 @@ def make(name: str, dataset: Dataset, *, seed: int = 0, **options: Any) -> nn.Mo
         raise ValueError(
             f"name={name!r} must be a string: one of {', '.join(NAMES)}, 'hf:PATH' or 'package.module:Name'"
         )
-    with _seeded(seed):
+    with seeded(seed):
         if name.startswith(LOCAL):
             return _local(name, dataset, options)
         if ":" in name:
@@ -159,7 +159,7 @@ def _unknown(name: str) -> str:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """The generator of the CPU at a seed, and as it was afterwards; `torch.manual_seed` would move those of all devices."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

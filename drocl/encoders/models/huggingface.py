@@ -78,7 +78,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         ) from problem
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = AutoModel.from_pretrained(str(folder), use_safetensors=True, **local)
+        model = AutoModel.from_pretrained(str(folder), use_safetensors=True, **local).float()  # whatever precision it is stored in
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **local)
     except Exception as problem:  # each kind of damage has an error of its own there
         raise ValueError(
