@@ -66,7 +66,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
         if variation is not None and np.isfinite(float(variation)):
             top = float(high) if np.isfinite(float(high)) else float(variation)
             axes[0, 2].annotate(
-                rf"$\tau'$ = {float(tau):.2g}", (names.index(name), top), xytext=(0, 4), textcoords="offset points",
+                rf"$\tau'$ = {float(tau):.2f}", (names.index(name), top), xytext=(0, 4), textcoords="offset points",
                 ha="center", fontsize=8,
             )  # fmt: skip
     axes[0, 2].set_ylim(0.0, 1.25 * max([float(v) for v in left["left_high"] if np.isfinite(float(v))] or [1.0]))

@@ -54,7 +54,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
             ax.plot([k], [mean], color=color, marker=marker, linestyle="none", markersize=6)
     zero(axes[0, 1])
     axes[0, 1].set_xticks([0], ["own ball less\n" r"shared $\tau$"])
-    axes[0, 1].set_ylabel("accuracy, paired difference, %")
+    axes[0, 1].set_ylabel("accuracy difference, %")
     axes[0, 1].set_xlim(-1.0, 1.0)
     axes[0, 1].set_xlabel("KL")
     for ax, label in zip(axes[0, 2:], (r"radius $\eta$, nats", r"temperature $\tau$"), strict=True):

@@ -49,7 +49,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
         not_run(upper, rows(curves, kind=kind))
         upper.set_title(f"{kind} noise")
         lower.set_xlabel(label)
-        lower.set_xticks(rates)
+        lower.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes[0, 0].set_ylabel("probe accuracy, %")
     axes[1, 0].set_ylabel("less InfoNCE, %")
     legend_above(fig, axes[0, 0], 3)

@@ -46,7 +46,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
             bars(axes[0, 2], places, gap, "gain", loss, scale=100.0)
     not_run(axes[0, 0], curves)
     for ax, label in zip(axes[0], ("probe accuracy, %", "less no outliers, %", "less InfoNCE, %"), strict=True):
-        ax.set_xticks(rates)
+        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
         ax.set_xlabel("share of outliers")
         ax.set_ylabel(label)
     legend_above(fig, axes[0, 0], len(names))

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from . import style
-from ._losses import LOSSES
+from ._losses import LOSSES, not_run
 from ._marks import distinct, rows, ticks
 
 ID = "encoder-radius"
@@ -28,6 +29,7 @@ CLAIMS = (
     "corollary-3-4-equality",
     "tau-is-multiplier",
 )
+MARKS = [factor * 10.0**power for power in range(-3, 3) for factor in (1.0, 2.0, 5.0)]  # of the logarithmic axis, nats
 RATE = 10.0  # per cent; ten classes of about one size
 
 
@@ -41,15 +43,20 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
         The figure and its data: the histories.
     """
     history, ends = result["history"], result["ends"]
+    if not history:  # nothing was run
+        fig, axes = style.figure(1, 1, height=2.0)
+        not_run(axes[0, 0], ends)
+        axes[0, 0].set_xlabel("step")
+        return fig, {name: list(values) for name, values in ends.items()}
     fig, axes = style.figure(2, 2, height=4.9)
-    taus = sorted(distinct(rows(history, series="temperature")["tau"].tolist())) if history else []
+    taus = sorted(distinct(rows(history, series="temperature")["tau"].tolist()))
     colors = style.ramp(max(1, len(taus)))
     for tau, color in zip(taus, colors, strict=False):
         own = rows(history, series="temperature", tau=tau)
         _band(axes[0, 0], own, "radius", color, "-", f"{tau:g}")
         _band(axes[0, 1], own, "false_negative_mass", color, "-", f"{tau:g}", 100.0)
     axes[0, 1].axhline(RATE, **style.line("muted"))
-    for loss in distinct(rows(history, series="loss")["loss"].tolist()) if history else []:
+    for loss in distinct(rows(history, series="loss")["loss"].tolist()):
         color, _, line, label = LOSSES[loss]
         _band(axes[1, 0], rows(history, series="loss", loss=loss), "radius", color, line, label)
     _ends(axes[1, 1], rows(ends, loss="info_nce"))
@@ -59,10 +66,12 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
         ax.set_xlabel("step")
         if ax is not axes[1, 1]:
             ax.set_ylim(bottom=0.0)
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes[1, 1].set_xlabel(r"temperature $\tau$")
-    style.log_axes(axes[1, 1], "y")
-    axes[1, 1].set_xscale("log")
+    axes[1, 1].set(xscale="log", yscale="log")
     ticks(axes[1, 1].xaxis, taus or [1.0])
+    low, high = axes[1, 1].get_ylim()
+    ticks(axes[1, 1].yaxis, [value for value in MARKS if low <= value <= high])
     axes[1, 1].minorticks_off()
     axes[0, 0].legend(title=r"$\tau$", loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.4)
     axes[1, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, handlelength=1.6, columnspacing=1.0)

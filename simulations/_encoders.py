@@ -58,7 +58,8 @@ QUICK: dict[str, Any] = {
     "penalties": (1e-2,), "seeds": (0, 1, 2, 3),
 }  # fmt: skip
 STANDARD: dict[str, Any] = {
-    "data": "cifar10", "encoder": "convnet", "subset": 5000, "epochs": 20, "batch_size": 256, "device": "auto",
+    "data": "cifar10", "encoder": "convnet", "encoder_options": {"width": 64}, "subset": 5000, "epochs": 10, "batch_size": 256,
+    "device": "auto",
 }  # fmt: skip
 PAPER: dict[str, Any] = {
     "data": "cifar10", "encoder": "resnet18", "projection": (512, 128), "epochs": 100, "batch_size": 512, "precision": "bf16",

@@ -34,7 +34,7 @@ class Config(Training):
 
 PROFILES = {
     "quick": Config(**QUICK, batches=(16, 128), positives=(4,)),
-    "standard": Config(**{**STANDARD, "epochs": None, "steps": 400}, batches=(32, 128, 256), positives=(1, 4)),
+    "standard": Config(**{**STANDARD, "epochs": None, "steps": 200}, batches=(32, 128, 256), positives=(1, 4)),
     "paper": Config(**{**PAPER, "epochs": None, "steps": 20_000}),
 }
 

@@ -18,9 +18,11 @@ import drocl
 from drocl import engine, results
 from drocl.results import Store, jsonable, key, write_atomically
 
+# what JSON escapes, and letters of one to four bytes; a table of all of Unicode would take seconds to make
+words = st.text('aZ0 "\\/\n\t\0\x7fé€\u2028\ufeff😀')
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
 
@@ -43,7 +45,7 @@ def test_tensors_are_turned_into_lists():
 
 
 @settings(max_examples=40)
-@given(st.dictionaries(st.text(min_size=1), plain, min_size=1, max_size=4))
+@given(st.dictionaries(words.filter(bool), plain, min_size=1, max_size=4))
 def test_an_address_does_not_depend_on_the_order_of_its_parts(parts):
     assert key(part=parts) == key(part=dict(reversed(parts.items())))
     assert len(key(part=parts)) == 64

@@ -67,7 +67,7 @@ def test_every_estimator_finds_the_information_of_a_normal_pair(name, options):
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "cosine", "hybrid"])
 def test_every_critic_learns(critic):
     """Without a base the critic is trained from noise: most of the information, not all, after 250 steps."""
-    x, y = normal(1500)
+    x, y = normal(1000)
     found = quiet(x, y, "dv", critic=critic, inner="concatenated", **{**SMALL, "steps": 250, "learning_rate": 1e-2})
     assert 0.3 < found.value < 0.6
 
@@ -83,13 +83,13 @@ def test_independent_pairs_hold_no_information():
 @pytest.mark.slow
 def test_phi_information_against_its_closed_form():
     """Hellinger and chi2 information at rho = 0.4, where the moments of both exist or nearly."""
-    rho, (x, y) = 0.4, normal(4000, 0.4)
+    rho, (x, y) = 0.4, normal(2500, 0.4)
     hellinger = 2.0 - 2.0 * (1.0 - rho**2) ** 0.25 / (1.0 - rho**2 / 4.0) ** 0.5
     chi2 = rho**2 / (1.0 - rho**2)
     for divergence, truth in (("hellinger", hellinger), ("chi2", chi2)):
         found = quiet(x, y, "dro", divergence=divergence, information="phi", **SMALL)
         assert found.details["quantity"] == divergence
-        assert found.value == pytest.approx(truth, rel=0.25)  # standard error about 8 %
+        assert found.value == pytest.approx(truth, rel=0.25)  # standard error about 10 %
 
 
 def test_the_constrained_form_reads_out_about_its_radius():

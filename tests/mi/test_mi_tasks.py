@@ -168,9 +168,9 @@ class TestLogRatio:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", tasks.BENCHMARK)
-    def test_mean_is_the_information_at_two_hundred_thousand(self, name):
+    def test_mean_is_the_information_at_a_hundred_thousand(self, name):
         task = tasks.get(name)
-        mean, error = mean_and_error(np.concatenate([task.log_ratio(*task.sample(50_000, seed)) for seed in range(4)]))
+        mean, error = mean_and_error(np.concatenate([task.log_ratio(*task.sample(50_000, seed)) for seed in range(2)]))
         assert abs(mean - task.mutual_information) <= 5.0 * error
 
     def test_points_outside_the_support_and_wrong_shapes_are_refused(self):
