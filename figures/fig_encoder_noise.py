@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from . import style
 from ._losses import bars, legend_above, not_run, spread, zero
@@ -52,5 +53,7 @@ def draw(result: dict[str, Any]) -> tuple[Figure, dict[str, list[Any]]]:
         lower.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes[0, 0].set_ylabel("probe accuracy, %")
     axes[1, 0].set_ylabel("less InfoNCE, %")
+    for ax in axes[:, 0]:  # labels of one width, whatever the layout makes of the heights
+        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     legend_above(fig, axes[0, 0], 3)
     return fig, {name: list(values) for name, values in curves.items()}

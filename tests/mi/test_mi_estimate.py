@@ -67,7 +67,7 @@ def test_every_estimator_finds_the_information_of_a_normal_pair(name, options):
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "cosine", "hybrid"])
 def test_every_critic_learns(critic):
     """Without a base the critic is trained from noise: most of the information, not all, after 250 steps."""
-    x, y = normal(1000)
+    x, y = normal(1500)
     found = quiet(x, y, "dv", critic=critic, inner="concatenated", **{**SMALL, "steps": 250, "learning_rate": 1e-2})
     assert 0.3 < found.value < 0.6
 
