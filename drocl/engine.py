@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -65,5 +66,9 @@ def run(
     from joblib import Parallel, delayed, parallel_config
 
     # one thread a worker: the tasks are the parallelism, and sums then round the same on any number of workers
-    with parallel_config(backend=engine, n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
+    with warnings.catch_warnings(), parallel_config(
+        backend=engine, n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS
+    ):
+        # a worker that grew is replaced, and its task is not lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         yield from Parallel(return_as="generator_unordered", batch_size=1)(delayed(task)(*item) for item in left)
