@@ -343,6 +343,8 @@ def wrong_usage() -> Iterator[None]:
         _leave(str(error), USAGE)
     except BrokenPipeError:  # who read the output has left
         raise
+    except (FileNotFoundError, IsADirectoryError) as error:  # of an input
+        _leave(f"{error.strerror}: {error.filename}" if error.filename else str(error), USAGE)
     except OSError as error:
         _leave(f"out: {error.strerror}: {error.filename}" if error.filename else str(error), USAGE)
     except RuntimeError as error:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,7 +94,9 @@ def train(
     if done.rank:
         return
     _print(screen, f"{chosen.loss} on {chosen.data}, {done.steps} steps", done.metrics)
-    if done.examples_per_second == done.examples_per_second:
+    if done.again:
+        screen.print("finished before: nothing was trained now; --fresh begins again")
+    elif done.examples_per_second == done.examples_per_second:
         screen.print(f"{done.examples_per_second:,.0f} pairs a second over {done.seconds:.1f} s, evaluation left out")
     screen.print(f"results: {done.folder}", soft_wrap=True, markup=False)
 
@@ -126,7 +128,8 @@ def evaluate(
 
         held, found = encoders.measure(checkpoint, data, encoder=encoder, temperature=temperature, device=device)
         folder = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent)
-        path = folder / f"eval-{held.dataset.name}.json"
+        at = "" if temperature is None else f"-temperature-{temperature:g}"
+        path = folder / f"eval-{held.dataset.name}{at}.json"
         document = {"checkpoint": str(checkpoint), "step": held.step, "config": held.config.plain(), "metrics": found}
         results.write_atomically(path, json.dumps(results.jsonable(document), indent=1) + "\n")
     _print(screen, f"{checkpoint} on {held.dataset.name}", found)
@@ -219,7 +222,8 @@ def _progress() -> Iterator[Any]:
         def line(done: int, total: int, text: str) -> None:
             if done * 10 // total > said[0]:
                 said[0] = done * 10 // total
-                print(f"step {done} of {total}: {text}", file=sys.stderr, flush=True)
+                with suppress(OSError):  # who read the output has left; the run goes on
+                    print(f"step {done} of {total}: {text}", file=sys.stderr, flush=True)
 
         yield line
         return

@@ -146,6 +146,8 @@ def config_of(path: Path) -> TrainConfig:
         ValueError, FileNotFoundError: no checkpoint, or no config.yaml beside the weights.
     """
     if path.suffix == ".safetensors":
+        if path.exists() and not path.with_name(CONFIG).exists():
+            raise ValueError(f"{path} needs the {CONFIG} of its run beside it")
         return read(path.with_name(CONFIG))
     found = find(path)
     return make(found.config, f"{found.path}: ")

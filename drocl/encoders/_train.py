@@ -42,6 +42,7 @@ class TrainResult:
         examples_per_second: of this part, without its first step; a pair counts once; nan below two steps.
         folder: of the run; None where nothing was written.
         rank: of this process; 0 alone measures and writes.
+        again: the run was finished before, and nothing was trained now.
     """
 
     config: TrainConfig
@@ -53,6 +54,7 @@ class TrainResult:
     examples_per_second: float
     folder: Path | None
     rank: int = 0
+    again: bool = False
 
 
 def train(
@@ -102,9 +104,9 @@ def _work(config: TrainConfig, here: _runs.Place, fabric: Any, progress: Tell | 
     with fabric.rank_zero_first():  # which alone downloads
         data = _setup.read_data(config, fabric.device)
     model = _setup.make_model(config, data.dataset)
+    _check_start(here.start, data.mark, fabric)
     if here.finished is not None and (here.finished.get("measured", True) or not measure):
         return _again(config, here, model, fabric.global_rank)
-    _check_start(here.start, data.mark, fabric)
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus), _stoppable(here.folder is not None) as asked:
         run = _Run(config, here, fabric, data, model, loss, progress)
@@ -168,6 +170,9 @@ class _Run:
             before = None if self.here.start is None or self.here.start.path is None else self.here.start.path.parent
             self.log = Log(folder, self.start, board=config.tensorboard, before=before)
         self.model.train()
+        if self.tell is not None and self.main:
+            split, onward = self.data.dataset.train, f", going on from step {self.start}" if self.start else ""
+            self.tell(self.start, total, f"{self.data.dataset.name}: {len(split)} training examples{onward}")
         last = self.start
         try:
             for step in range(self.start, total):
@@ -343,7 +348,8 @@ def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel, rank
     model.load_state_dict(here.start.model)
     held, history = here.finished, logs.read(here.folder / logs.METRICS)
     speed = float(held["examples_per_second"])
-    return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], float(held["seconds"]), speed, here.folder, rank)
+    seconds = float(held["seconds"])
+    return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], seconds, speed, here.folder, rank, True)
 
 
 def _load(start: Checkpoint, model: ContrastiveModel, loss: ContrastiveLoss) -> None:

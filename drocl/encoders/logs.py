@@ -86,7 +86,7 @@ def read(path: Path) -> list[dict[str, float]]:
     try:
         return [{name: float(value) for name, value in row.items() if value} for row in lines]
     except (ValueError, TypeError):
-        raise ValueError(f"{path} holds a row that is no numbers") from None
+        raise ValueError(f"{path} holds a row that is no numbers: mend it, or begin again with --fresh") from None
 
 
 def _text(rows: list[dict[str, Any]], *, header: bool = False) -> str:

@@ -85,9 +85,10 @@ def test_train_then_eval_then_resume(tmp_path):
     again = json.loads((folder / "eval-digits.json").read_text())
     assert again["metrics"] == held["metrics"]
     call("eval", folder / "last.ckpt", "--device", "cpu", "--temperature", "0.05", "--out", tmp_path)
-    cold = json.loads((tmp_path / "eval-digits.json").read_text())["metrics"]
+    cold = json.loads((tmp_path / "eval-digits-temperature-0.05.json").read_text())["metrics"]
     assert cold["radius"] > held["metrics"]["radius"]  # a lower temperature is a larger ball
     assert cold["probe_accuracy"] == held["metrics"]["probe_accuracy"]
+    assert "nothing was trained" in call("train", "--out", tmp_path, *SMALL).output
     more = call("train", "--resume", folder, "--max-steps", "6", "--out", tmp_path)
     assert more.exit_code == 0, more.output
     assert json.loads((folder / "result.json").read_text())["steps"] == 4  # what is finished stays as it is

@@ -88,6 +88,7 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path):
         raise AssertionError("trained again")
 
     again = run(TINY, tmp_path, progress=never)
+    assert again.again
     assert numbers(again.history) == numbers(first.history)
     assert all(torch.equal(a, b) for a, b in zip(first.model.state_dict().values(), again.model.state_dict().values(), strict=True))
     fresh = run(TINY, tmp_path, fresh=True)
