@@ -157,7 +157,8 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if v != v else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
+    screen = Console()
+    (screen if screen.is_terminal else Console(width=160)).print(table)
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

@@ -106,7 +106,8 @@ def main() -> None:
     for name in given.only:
         done = [train(settings(given, *TABLE[name], seed), given.runs) for seed in given.seeds]
         probe = [run.metrics["probe_accuracy"] for run in done]
-        speed = 2.0 * statistics.median(run.examples_per_second for run in done)
+        # a run that was finished before may have been on another card
+        speed = 2.0 * statistics.median(math.nan if run.again else run.examples_per_second for run in done)
         last = done[0].metrics
         rows.append(
             {
@@ -127,10 +128,11 @@ def main() -> None:
 def shown(given: argparse.Namespace) -> dict[str, Any]:
     """The options of the command that move a number."""
     names = ("device", "encoder", "batch_size", "learning_rate", "subset", "seeds", "max_steps" if given.max_steps else "epochs")
+    compiled = {"compile": ""} if given.compile else {}
     held = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     return {"data": given.data.rstrip("/").split("/")[-1]} | {
         name: " ".join(map(str, value)) if isinstance(value, list) else value for name, value in held.items()
-    }
+    } | compiled
 
 
 if __name__ == "__main__":
