@@ -96,10 +96,9 @@ def main() -> None:
     given = parser.parse_args()
     import torch
 
-    from drocl.encoders import train
+    from drocl.encoders import _setup, train
 
-    if given.device == "auto":
-        given.device = "cuda" if torch.cuda.is_available() else "cpu"
+    given.device = _setup.device_of(given.device).type
     device = torch.cuda.get_device_name() if given.device == "cuda" else None
     alone = own_speed(given)
     rows = []

@@ -1,6 +1,5 @@
 """`drocl train` and `drocl eval`."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -131,7 +130,7 @@ def evaluate(
         at = "" if temperature is None else f"-temperature-{temperature:g}"
         path = folder / f"eval-{held.dataset.name}{at}.json"
         document = {"checkpoint": str(checkpoint), "step": held.step, "config": held.config.plain(), "metrics": found}
-        results.write_atomically(path, json.dumps(results.jsonable(document), indent=1) + "\n")
+        results.write_json(path, document)
     _print(screen, f"{checkpoint} on {held.dataset.name}", found)
     screen.print(f"results: {path}", soft_wrap=True, markup=False)
 
@@ -183,13 +182,9 @@ def _chosen(config: Path | None, resume: Path | None, given: dict[str, Any]) -> 
         return configs.read(config, given)
     if config is not None:
         raise ValueError("config, resume: give one of them; a checkpoint holds its configuration")
-    before = _runs.config_of(resume)
+    before = _runs.config_in(_runs.find(resume))
     _restore.check_own(before.encoder, given.get("encoder"))
-    for name in ("loss_options", "encoder_options", "data_options"):
-        if name in given:
-            given[name] = {**getattr(before, name), **given[name]}
-    length = {"epochs": None, "max_steps": None} if {"epochs", "max_steps"} & set(given) else {}
-    return configs.make({**before.plain(), **length, **given})
+    return configs.make(configs.merged(before.plain(), given))
 
 
 def _number(value: Any) -> Any:

@@ -108,23 +108,33 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader, or a crash at any moment, sees the old one or the new one whole.
 
     Args:
         path: where; its folder is made.
-        text: what.
+        content: what; text becomes UTF-8.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(partial, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as a JSON file, as `write_atomically` does; see `jsonable`.
+
+    Args:
+        path: where; its folder is made.
+        value: what.
+    """
+    write_atomically(path, json.dumps(jsonable(value), indent=1) + "\n")
 
 
 class Store:

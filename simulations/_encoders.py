@@ -141,13 +141,13 @@ def part(given: Mapping[str, Any], measures: Sequence[str], penalties: Sequence[
 
 def attempt(run: Any) -> Row:
     """What a run gives, or why it gave nothing: data or a library that is not here, a loss that is no longer finite."""
+    from drocl.encoders import Diverged
+
     try:
         return {"status": OK, "why": "", **run()}
     except (FileNotFoundError, ImportError) as error:
         return {"status": NOT_RUN, "why": str(error)}
-    except RuntimeError as error:
-        if "the loss is" not in str(error):
-            raise
+    except Diverged as error:
         return {"status": DIVERGED, "why": str(error)}
 
 
@@ -183,11 +183,10 @@ def logged(history: Sequence[Mapping[str, float]]) -> Row:
 
 def measured(config: Any, model: Any, measures: Sequence[str], penalties: Sequence[float]) -> Row:
     """The measures of a trained model that `part` names."""
-    import torch
 
     from drocl.encoders import _setup, evaluate
 
-    device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = _setup.device_of(config.device)
     data = _setup.read_data(config, device)
     train, test = data.dataset.train, data.dataset.test
     model = model.to(device)

@@ -9,7 +9,6 @@ import argparse
 import ast
 import dataclasses
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def main() -> None:
         tables = module.run(config)
     held = {"config": dataclasses.asdict(config), "tables": tables}
     path = given.out / "simulations" / f"{given.simulation}-{given.profile}.json"
-    results.write_atomically(path, json.dumps(results.jsonable(held), indent=1) + "\n")
+    results.write_json(path, held)
     show(f"{given.simulation}, {given.profile}", module.report(tables))
     print(f"tables: {path}")
 

@@ -13,12 +13,13 @@ except ImportError as missing:
     raise ImportError("drocl.encoders needs torch: pip install 'drocl[train]'") from missing
 
 from drocl.encoders._restore import Restored, measure, restore
-from drocl.encoders._train import Stopped, TrainResult, train
+from drocl.encoders._train import Diverged, Stopped, TrainResult, train
 from drocl.encoders._types import Dataset, Domain, Encoder, Pairs, Split
 from drocl.encoders.config import TrainConfig
 
 __all__ = [
     "Dataset",
+    "Diverged",
     "Domain",
     "Encoder",
     "Pairs",

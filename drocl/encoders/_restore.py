@@ -49,28 +49,23 @@ def restore(path: Path | str, data: str | None = None, *, encoder: str | None = 
         FileNotFoundError: no such file; no config.yaml beside the weights.
     """
     path = Path(path)
-    config = _runs.config_of(path)
+    found = None if path.suffix == ".safetensors" else _runs.find(path)
+    config = _runs.config_beside(path) if found is None else _runs.config_in(found)
     check_own(config.encoder, encoder)
     if data is not None and data != config.data:
         config = changed(config, data=data, subset=None, data_format=None)
     config = changed(config, label_noise=0.0, outliers=0.0, view_noise=0.0, download=False)
     held = _setup.read_data(changed(config, batch_size=2, accumulate=1, devices=1, nodes=1), torch.device("cpu"))
     model, loss, step = _setup.make_model(config, held.dataset), _setup.make_loss(config, gather=False), -1
-    if path.suffix == ".safetensors":
+    if found is None:
         whole = _weights(path)
         state = {name: value for name, value in whole.items() if not name.startswith(checkpoint.OF_LOSS)}
         own = {name.removeprefix(checkpoint.OF_LOSS): value for name, value in whole.items() if name not in state}
         loss.load_state_dict(own)
     else:
-        found = _runs.find(path)
         state, step = found.model, found.step
         loss.load_state_dict(found.loss)
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"checkpoint={str(path)!r} does not fit {config.encoder} on {held.dataset.name}: {' '.join(str(error).split())[:300]}"
-        ) from None
+    checkpoint.fit(model, state, f"checkpoint={str(path)!r} does not fit {config.encoder} on {held.dataset.name}")
     return Restored(model.eval(), config, held, _losses.budget_of(loss), step)
 
 
@@ -100,9 +95,7 @@ def measure(
     """
     if temperature is not None and not temperature > 0.0:
         raise ValueError(f"temperature={temperature} must be above 0")
-    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f"device={device!r} must be auto, cpu or cuda, and be here")
-    which = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    which = _setup.device_of(device)
     held = restore(path, data, encoder=encoder)
     budget = held.budget if temperature is None else {"temperature": temperature}
     found = _evaluation.measure(

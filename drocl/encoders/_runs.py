@@ -53,39 +53,27 @@ def place(config: TrainConfig, folder: Path | None) -> Place:
     return Place(folder, start, _finished(folder, config, start))
 
 
-def resumed(config: TrainConfig, path: Path) -> Place:
-    """A run that goes on from a given checkpoint (or the newest of its folder).
-
-    Of the same configuration it goes on in its own folder; with another length it has a folder beside that one, so that no
-    folder holds rows of two schedules.
+def resumed(config: TrainConfig, start: Checkpoint, folder: Path) -> Place:
+    """A run that goes on from a given checkpoint, in the folder that `folder_of` names.
 
     Raises:
-        ValueError: a damaged checkpoint; a configuration that differs where it may not.
-        FileNotFoundError: nothing to resume from.
+        ValueError: a configuration that differs where it may not.
     """
-    start = find(path)
+    assert start.path is not None
     _same(config, start, MAY_CHANGE, f"; a run that is resumed may change {', '.join(MAY_CHANGE)}")
-    folder = folder_of(path, config)
-    if folder == folder_of(path):
-        return Place(folder, start, _finished(folder, config, start) if path.is_dir() else None)
-    own = checkpoint.newest(folder)
-    if own is not None and own.step > start.step:
-        start = own
+    if folder != start.path.parent:
+        own = checkpoint.newest(folder)
+        if own is not None and own.step > start.step:
+            start = own
     return Place(folder, start, _finished(folder, config, start))
 
 
-def folder_of(path: Path, config: TrainConfig | None = None) -> Path:
-    """The run's folder of a checkpoint, or the folder itself; with another configuration, the folder beside it.
-
-    Raises:
-        FileNotFoundError: nothing there.
-    """
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "no such checkpoint or run", str(path))
-    folder = path if path.is_dir() else path.parent
-    if config is None or make(find(path).config).digest() == config.digest():
-        return folder
-    return folder.parent / config.label()
+def folder_of(start: Checkpoint, config: TrainConfig) -> Path:
+    """Where a run goes on from a checkpoint: in the checkpoint's folder; with another length in one beside it, so that no folder
+    holds rows of two schedules."""
+    assert start.path is not None
+    own = start.path.parent
+    return own if config_in(start).digest() == config.digest() else own.parent / config.label()
 
 
 @contextmanager
@@ -123,34 +111,39 @@ def find(path: Path) -> Checkpoint:
     Raises:
         FileNotFoundError, ValueError: none; damaged.
     """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such checkpoint or run", str(path))
     if not path.is_dir():
         return checkpoint.load(path)
     found = checkpoint.newest(path)
     if found is None:
-        raise FileNotFoundError(2, "no checkpoint in this folder", str(path))
+        raise FileNotFoundError(errno.ENOENT, "no checkpoint in this folder", str(path))
     return found
 
 
 def clear(folder: Path) -> None:
     """Remove what a run writes, and nothing else."""
-    names = (CONFIG, RESULT, logs.METRICS, checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.WEIGHTS)
-    for name in (*names, f".{checkpoint.LAST}.partial", f".{checkpoint.WEIGHTS}.partial"):
+    of_checkpoint = (checkpoint.LAST, checkpoint.PREVIOUS, checkpoint.NEXT, checkpoint.WEIGHTS)
+    for name in (CONFIG, RESULT, logs.METRICS, *of_checkpoint):
         (folder / name).unlink(missing_ok=True)
+    checkpoint.sweep(folder)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
-def config_of(path: Path) -> TrainConfig:
-    """The configuration that a run, its checkpoint or its weights belong to.
+def config_in(found: Checkpoint) -> TrainConfig:
+    """The configuration that a checkpoint holds."""
+    return make(found.config, f"{found.path}: ")
+
+
+def config_beside(weights: Path) -> TrainConfig:
+    """The configuration of the run that weights belong to.
 
     Raises:
-        ValueError, FileNotFoundError: no checkpoint, or no config.yaml beside the weights.
+        ValueError, FileNotFoundError: no config.yaml beside the weights; no weights.
     """
-    if path.suffix == ".safetensors":
-        if path.exists() and not path.with_name(CONFIG).exists():
-            raise ValueError(f"{path} needs the {CONFIG} of its run beside it")
-        return read(path.with_name(CONFIG))
-    found = find(path)
-    return make(found.config, f"{found.path}: ")
+    if weights.exists() and not weights.with_name(CONFIG).exists():
+        raise ValueError(f"{weights} needs the {CONFIG} of its run beside it")
+    return read(weights.with_name(CONFIG))
 
 
 def write_config(folder: Path, config: TrainConfig) -> None:
@@ -161,7 +154,7 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 def write_result(folder: Path, held: dict[str, Any]) -> Path:
     """The result; its being there says that the run is finished."""
     path = folder / RESULT
-    results.write_atomically(path, json.dumps(results.jsonable(held), indent=1) + "\n")
+    results.write_json(path, held)
     return path
 
 
@@ -176,7 +169,7 @@ def _finished(folder: Path, config: TrainConfig, start: Checkpoint | None) -> di
 
 
 def _same(config: TrainConfig, start: Checkpoint, may: tuple[str, ...], advice: str) -> None:
-    before = make(start.config, f"{start.path}: ")
+    before = config_in(start)
     for entry in fields(TrainConfig):
         old, new = getattr(before, entry.name), getattr(config, entry.name)
         if old != new and entry.name not in may:

@@ -3,8 +3,8 @@
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +34,6 @@ class Data:
         known: labels that training knows, noise included, each unlabelled example a class of its own; None without labels.
         truth: the labels as read, each unlabelled example a class of its own; None without labels.
         source: training examples, outliers included, as `domain.place` gave them.
-        mark: `fingerprint` of the examples as read.
     """
 
     dataset: Dataset
@@ -42,7 +41,25 @@ class Data:
     known: Tensor | None
     truth: Tensor | None
     source: Any
-    mark: str
+
+    @cached_property
+    def mark(self) -> str:
+        """`fingerprint` of the examples as read; only a run with checkpoints asks for it."""
+        return fingerprint(self.dataset)
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        ValueError: another name than "cpu", "cuda" or "auto"; cuda where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device={name!r} must be auto, cpu or cuda")
+    here = torch.cuda.is_available()
+    if name == "cuda" and not here:
+        raise ValueError("device='cuda': torch finds no CUDA device here; give cpu or auto")
+    return torch.device("cuda" if here and name != "cpu" else "cpu")
 
 
 def fabric_of(config: TrainConfig) -> Any:
@@ -58,11 +75,7 @@ def fabric_of(config: TrainConfig) -> Any:
         from lightning_fabric import Fabric
     except ImportError as missing:
         raise ImportError("drocl.encoders needs lightning-fabric: pip install 'drocl[train]'") from missing
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda': torch finds no CUDA device here; give cpu or auto")
+    device = device_of(config.device).type
     if device == "cuda" and config.devices > torch.cuda.device_count() and "LOCAL_RANK" not in os.environ:
         raise ValueError(f"devices={config.devices}: this node has {torch.cuda.device_count()}")
     world = int(os.environ.get("WORLD_SIZE") or 0)
@@ -85,7 +98,7 @@ def read_data(config: TrainConfig, device: torch.device) -> Data:
     """
     dataset = _load(config)
     if config.subset is not None:
-        dataset = _with_train(dataset, some(dataset.train, config.subset, config.seed))
+        dataset = replace(dataset, train=some(dataset.train, config.subset, config.seed))
     labels = dataset.train.labels
     if config.batch_size > len(dataset.train):
         raise ValueError(f"batch_size={config.batch_size} must be at most the number of training examples, {len(dataset.train)}")
@@ -102,7 +115,7 @@ def read_data(config: TrainConfig, device: torch.device) -> Data:
         truth = torch.where(labels == UNLABELLED, alone, labels)
         noisy = noisy_labels(labels, len(dataset.classes), config.label_noise, config.seed)
         known = torch.where(noisy == UNLABELLED, alone, noisy)
-    return Data(dataset, domain, known, truth, domain.place(train, device), fingerprint(dataset))
+    return Data(dataset, domain, known, truth, domain.place(train, device))
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -157,14 +170,13 @@ def _domain_options(config: TrainConfig, dataset: Dataset, device: torch.device)
         raise ValueError(f"augmentation={config.augmentation!r}: views of sentences are made by the encoder's dropout")
     options: dict[str, Any] = {} if config.augmentation is None else {"augmentation": config.augmentation}
     if dataset.kind == "image":
-        options["channels_last"] = device.type == "cuda" if config.channels_last is None else config.channels_last
+        options["channels_last"] = channels_last(config, device)
     return options
 
 
-def _with_train(dataset: Dataset, train: Any) -> Dataset:
-    from dataclasses import replace
-
-    return replace(dataset, train=train)
+def channels_last(config: TrainConfig, device: torch.device) -> bool:
+    """The memory format of images: as asked, else what suits the device."""
+    return device.type == "cuda" if config.channels_last is None else config.channels_last
 
 
 def make_model(config: TrainConfig, dataset: Dataset) -> ContrastiveModel:

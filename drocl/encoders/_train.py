@@ -12,16 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drocl.encoders import _evaluation, _losses, _optim, _runs, _setup, checkpoint
+import drocl
+from drocl import results
+from drocl.encoders import _evaluation, _losses, _optim, _runs, _setup, checkpoint, logs
 from drocl.encoders._step import step as make_step
 from drocl.encoders.checkpoint import Checkpoint
 from drocl.encoders.config import TrainConfig
-from drocl.encoders.logs import Log
 from drocl.encoders.models.projector import ContrastiveModel
 from drocl.losses import ContrastiveLoss
 
 Tell = Callable[[int, int, str], None]
 PAUSE = 30.0  # seconds between the checkpoints of epochs, where their distance is not given
+
+
+class Diverged(RuntimeError):
+    """A loss or a weight that is no longer finite."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -77,8 +82,8 @@ def train(
 
     Raises:
         ValueError: a configuration, data or checkpoint that is refused, before the first step.
-        RuntimeError: a loss or weights that are no longer finite; a file that could not be written (the last good
-            checkpoint stays).
+        Diverged: a loss or weights that are no longer finite (a RuntimeError).
+        RuntimeError: a file that could not be written (the last good checkpoint stays).
         Stopped: asked to stop; the checkpoint is written.
     """
     if resume is not None and fresh:
@@ -87,14 +92,19 @@ def train(
         torch.set_num_threads(config.threads)
     fabric = _setup.fabric_of(config)
     fabric.launch()
+    start = None if resume is None else _runs.find(Path(resume))
     folder = None if out is None else Path(out) / "train" / config.label()
-    if resume is not None:
-        folder = _runs.folder_of(Path(resume), config)
+    if start is not None:
+        folder = _runs.folder_of(start, config)
     with _runs.alone(folder if fabric.global_rank == 0 else None):
         if fresh and folder is not None and fabric.global_rank == 0:
             _runs.clear(folder)
         fabric.barrier()
-        here = _runs.resumed(config, Path(resume)) if resume is not None else _runs.place(config, folder)
+        if start is None:
+            here = _runs.place(config, folder)
+        else:
+            assert folder is not None
+            here = _runs.resumed(config, start, folder)
         fabric.barrier()  # all ranks have looked before one writes
         return _work(config, here, fabric, progress, measure)
 
@@ -104,7 +114,7 @@ def _work(config: TrainConfig, here: _runs.Place, fabric: Any, progress: Tell | 
     with fabric.rank_zero_first():  # which alone downloads
         data = _setup.read_data(config, fabric.device)
     model = _setup.make_model(config, data.dataset)
-    _check_start(here.start, data.mark, fabric)
+    _check_start(here.start, data, fabric)
     if here.finished is not None and (here.finished.get("measured", True) or not measure):
         return _again(config, here, model, fabric.global_rank)
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
@@ -114,13 +124,13 @@ def _work(config: TrainConfig, here: _runs.Place, fabric: Any, progress: Tell | 
         return run.result(measure)
 
 
-def _check_start(start: Checkpoint | None, mark: str, fabric: Any) -> None:
+def _check_start(start: Checkpoint | None, data: _setup.Data, fabric: Any) -> None:
     """One start on all ranks, and the examples of the checkpoint.
 
     Raises:
         ValueError: other examples; ranks that see different checkpoints.
     """
-    if start is not None and start.data != mark:
+    if start is not None and start.data != data.mark:
         raise ValueError(f"data: the examples are not those of {start.path}; give --fresh, or another --out")
     step = 0 if start is None else start.step
     if fabric.world_size > 1 and fabric.broadcast(step) != step:
@@ -139,11 +149,12 @@ class _Run:
         self.batches = _setup.Batches(config, data, fabric.global_rank, fabric.world_size, fabric.device)
         self.start = 0 if here.start is None else here.start.step
         if here.start is not None:
-            _load(here.start, model, loss)
+            other = f"checkpoint={str(here.start.path)!r} is of another model"
+            checkpoint.fit(model, here.start.model, other)
+            checkpoint.fit(loss, here.start.loss, other)
         ranks_on_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
         inner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model) if ranks_on_gpus else model
-        last = fabric.device.type == "cuda" if config.channels_last is None else config.channels_last
-        if last and data.dataset.kind == "image":
+        if data.dataset.kind == "image" and _setup.channels_last(config, fabric.device):
             inner = inner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.inner = inner
         loss.to(fabric.device)
@@ -155,7 +166,7 @@ class _Run:
         self.seconds = self.first = 0.0
         self.spent = 0  # steps of this part of the run
         self.saved_at = time.monotonic()
-        self.log: Log | None = None
+        self.log: logs.Log | None = None
 
     def go(self, asked: threading.Event) -> None:
         """All steps that are left."""
@@ -168,7 +179,7 @@ class _Run:
                 folder.mkdir(parents=True, exist_ok=True)
                 _runs.write_config(folder, config)
             before = None if self.here.start is None or self.here.start.path is None else self.here.start.path.parent
-            self.log = Log(folder, self.start, board=config.tensorboard, before=before)
+            self.log = logs.Log(folder, self.start, board=config.tensorboard, before=before)
         self.model.train()
         if self.tell is not None and self.main:
             split, onward = self.data.dataset.train, f", going on from step {self.start}" if self.start else ""
@@ -252,9 +263,9 @@ class _Run:
         rate = self.optimizer.param_groups[0]["lr"]
         return {"step": done, "epoch": done / self.batches.order.steps, "learning_rate": rate, **row}
 
-    def _diverged(self, done: int, what: str) -> RuntimeError:
+    def _diverged(self, done: int, what: str) -> Diverged:
         place = "" if self.here.folder is None else f"; checkpoints before it are in {self.here.folder}"
-        return RuntimeError(f"step {done}: {what}; a lower learning_rate, a longer warmup or clip_gradient may help{place}")
+        return Diverged(f"step {done}: {what}; a lower learning_rate, a longer warmup or clip_gradient may help{place}")
 
     def speed(self) -> float:
         """Pairs a second, without the first step of this part of the run, which compiles and allocates."""
@@ -328,20 +339,16 @@ class _Run:
 
 
 def _held(done: TrainResult, measured: bool, device: torch.device) -> dict[str, Any]:
-    from drocl import __version__, results
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "complete": True, "measured": measured, "device": name,
-        "version": __version__, "libraries": results.library_versions(), "config": done.config.plain(),
+        "version": drocl.__version__, "libraries": results.library_versions(), "config": done.config.plain(),
         "steps": done.steps, "seconds": done.seconds, "examples_per_second": done.examples_per_second, "metrics": done.metrics,
     }  # fmt: skip
 
 
 def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel, rank: int) -> TrainResult:
     """The result of a run that is done."""
-    from drocl.encoders import logs
-
     assert here.folder is not None
     assert here.finished is not None
     assert here.start is not None
@@ -350,14 +357,6 @@ def _again(config: TrainConfig, here: _runs.Place, model: ContrastiveModel, rank
     speed = float(held["examples_per_second"])
     seconds = float(held["seconds"])
     return TrainResult(config, history, held["metrics"], model.eval(), held["steps"], seconds, speed, here.folder, rank, True)
-
-
-def _load(start: Checkpoint, model: ContrastiveModel, loss: ContrastiveLoss) -> None:
-    try:
-        model.load_state_dict(start.model)
-        loss.load_state_dict(start.loss)
-    except RuntimeError as error:
-        raise ValueError(f"checkpoint={str(start.path)!r} is of another model: {' '.join(str(error).split())[:300]}") from None
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
+from drocl import results
+
 SCHEMA = 1
-LAST, PREVIOUS, WEIGHTS = "last.ckpt", "previous.ckpt", "weights.safetensors"
+LAST, PREVIOUS, NEXT, WEIGHTS = "last.ckpt", "previous.ckpt", "next.ckpt", "weights.safetensors"
 OF_LOSS = "loss."
 MAGIC = b"drocl checkpoint\n"  # then 64 hexadecimal digits of sha256, a line end, and what torch.save wrote
 
@@ -52,21 +54,14 @@ def save(folder: Path, held: Checkpoint) -> Path:
     buffer = io.BytesIO()
     parts = ("step", "config", "data", "model", "loss", "optimizer", "precision")
     torch.save({"schema": SCHEMA, **{name: getattr(held, name) for name in parts}}, buffer)
-    content = buffer.getvalue()
-    last, fresh = folder / LAST, folder / f".{LAST}.partial"
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(fresh, "wb") as file:
-            file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if last.exists():
-            os.replace(last, folder / PREVIOUS)
-        os.replace(fresh, last)
-        _sync_folder(folder)
-    finally:
-        fresh.unlink(missing_ok=True)
+    body = buffer.getvalue()
+    last, fresh = folder / LAST, folder / NEXT
+    sweep(folder)
+    results.write_atomically(fresh, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    if last.exists():
+        os.replace(last, folder / PREVIOUS)
+    os.replace(fresh, last)
+    _sync_folder(folder)
     return last
 
 
@@ -120,16 +115,27 @@ def save_weights(folder: Path, model: Mapping[str, Any], loss: Mapping[str, Any]
 
     whole = {**model, **{f"{OF_LOSS}{key}": value for key, value in loss.items()}}
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in whole.items() if isinstance(value, torch.Tensor)}
-    path, fresh = folder / WEIGHTS, folder / f".{WEIGHTS}.partial"
-    try:
-        with open(fresh, "wb") as file:
-            file.write(pack(tensors))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    path = folder / WEIGHTS
+    results.write_atomically(path, pack(tensors))
     return path
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed run left half written; the caller holds the folder."""
+    for left in folder.glob(f".*{results.PARTIAL_SUFFIX}"):
+        left.unlink(missing_ok=True)
+
+
+def fit(module: torch.nn.Module, state: Mapping[str, Any], what: str) -> None:
+    """Put stored weights into a module.
+
+    Raises:
+        ValueError: they are of another module; the message begins with `what`.
+    """
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{what}: {' '.join(str(error).split())[:300]}") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -180,15 +180,20 @@ def read(path: Path | None, given: Mapping[str, Any] | None = None) -> TrainConf
         ValueError: a file that is no YAML mapping; an unknown field (with close names); a value that is not allowed.
         FileNotFoundError: no such file.
     """
-    held = _from_file(path) if path is not None else {}
-    if {"epochs", "max_steps"} & set(given or {}):
-        held = {name: value for name, value in held.items() if name not in ("epochs", "max_steps")}
-    for name, value in (given or {}).items():
-        before = held.get(name)
+    return make(merged(_from_file(path) if path is not None else {}, given or {}), "" if path is None else f"{path}: ")
+
+
+def merged(held: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain fields with others over them: a length replaces the other length, entries of a field are added to those it has."""
+    found = dict(held)
+    if {"epochs", "max_steps"} & set(given):
+        found |= {"epochs": None, "max_steps": None}
+    for name, value in given.items():
+        before = found.get(name)
         if name == "augmentation" and isinstance(before, str) and isinstance(value, Mapping):
             before = {"preset" if before in ("simclr", "digits", "none") else "kind": before}
-        held[name] = {**before, **value} if isinstance(before, Mapping) and isinstance(value, Mapping) else value
-    return make(held, "" if path is None else f"{path}: ")
+        found[name] = {**before, **value} if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return found
 
 
 def make(held: Mapping[str, Any], where: str = "") -> TrainConfig:
@@ -220,8 +225,7 @@ def changed(config: TrainConfig, **given: Any) -> TrainConfig:
     >>> changed(TrainConfig(), max_steps=3).epochs is None
     True
     """
-    length = {"epochs": None, "max_steps": None} if {"epochs", "max_steps"} & set(given) else {}
-    return replace(config, **{**length, **given})
+    return make(merged({entry.name: getattr(config, entry.name) for entry in fields(config)}, given))
 
 
 def _from_file(path: Path) -> dict[str, Any]:

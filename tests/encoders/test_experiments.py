@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from drocl import catalogue  # noqa: E402
-from drocl.encoders import _losses, data  # noqa: E402
+from drocl.encoders import Diverged, _losses, data  # noqa: E402
 from drocl.report.figures import _module, _table  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,7 +169,7 @@ def test_without_its_data_a_simulation_says_so_and_its_figure_too(name, tmp_path
 
 def test_a_loss_that_is_no_longer_finite_is_a_row_of_its_own(monkeypatch):
     def train(*_, **__):
-        raise RuntimeError("the loss is nan at step 3: a lower learning_rate may help")
+        raise Diverged("step 3: the loss is nan; a lower learning_rate may help")
 
     monkeypatch.setattr("drocl.encoders.train", train)
     config = simulation("encoder_temperature").PROFILES["quick"]
@@ -177,6 +177,12 @@ def test_a_loss_that_is_no_longer_finite_is_a_row_of_its_own(monkeypatch):
     assert found["status"] == "diverged"
     assert math.isnan(found["probe"])
     assert set(found) == set(shared.blank(("probe",)))
+
+
+def test_a_run_that_diverges_is_such_a_row():
+    config = replace(simulation("encoder_temperature").PROFILES["quick"], learning_rate=1e30)
+    given = shared.fields(config, 0, *shared.loss_of("info_nce", 0.5, 64), optimizer="sgd")
+    assert shared.part(given, ("probe",), config.penalties)["status"] == "diverged"
 
 
 def test_an_error_that_is_no_divergence_is_raised(monkeypatch):
